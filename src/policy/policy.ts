@@ -1,0 +1,69 @@
+/**
+ * The policy as the program uses it: resolved, complete, all times in milliseconds. Documents are parsed into this
+ * form by `document.ts`; nothing else decides.
+ */
+
+/** Where data keys of a key type are encrypted with, how long they live and what happens when something is down. */
+export interface KeyTypePolicy {
+  /** For people. */
+  readonly description: string
+  /** Name of the provider instance that wraps keys of this type. */
+  readonly provider: string
+  /** How values are sealed; 'HMAC-SHA-256' for a key type whose keys only make search tokens. */
+  readonly algorithm: 'AES-256-GCM' | 'X-AES-256-GCM' | 'HMAC-SHA-256'
+  readonly rotation: {
+    /** Rotate by itself when due. Without it a due rotation is only reported. */
+    readonly auto: boolean
+    /** Due when the active key is older, in ms. Infinity: never. */
+    readonly ageMs: number
+    /** Due after so many messages. Infinity: never. */
+    readonly messages: number
+    /** Due after so many plaintext bytes. Infinity: never. */
+    readonly bytes: number
+  }
+  /** A key older than this, in ms since its activation, does not encrypt any more. Infinity: no limit. */
+  readonly maxAgeMs: number
+  /** Whether a key past its max age still decrypts. */
+  readonly afterMaxAge: 'decrypt' | 'refuse'
+  /** Encryption under one key stops at so many messages, for the whole fleet. Never above the algorithm's limit. */
+  readonly maxMessages: number
+  /** How long a replaced key is kept at least before it may be destroyed, in ms. */
+  readonly graceMs: number
+  /** Whether a key revoked as compromised still decrypts. */
+  readonly compromised: 'decrypt' | 'refuse'
+  readonly cache: {
+    /** An unwrapped key is fetched anew from the provider after so many ms. */
+    readonly ttlMs: number
+    /** … or after so many operations in this process. */
+    readonly uses: number
+    /** Key records are read anew after so many ms: within it rotation and revocation reach this process. */
+    readonly refreshMs: number
+  }
+  /** When provider or store are down, what is cached serves for at most so many ms longer. 0: fail closed at once. */
+  readonly serveStaleMs: number
+  readonly tenants: 'none' | 'optional' | 'required'
+  /** Fields of this key type: 'users.ssn', '*.email'. See selectors.ts. */
+  readonly selectors: readonly string[]
+  /** Write an audit record for each encryption and decryption too. */
+  readonly auditAccess: boolean
+}
+
+/** A configured provider instance: the backend's name and the options its factory takes. */
+export interface ProviderConfig {
+  readonly type: string
+  readonly options: Readonly<Record<string, unknown>>
+}
+
+export interface Policy {
+  readonly keyTypes: Readonly<Record<string, KeyTypePolicy>>
+  /** Selectors of key types that a document stated itself; they win over the default ones. */
+  readonly statedSelectors: readonly string[]
+  readonly providers: Readonly<Record<string, ProviderConfig>>
+  readonly performanceMode: PerformanceMode
+  readonly audit: {
+    /** Audit records older than this may be dropped by `audit prune`, in ms. Infinity: never. */
+    readonly retentionMs: number
+  }
+}
+
+export type PerformanceMode = 'security' | 'balanced' | 'performance'
