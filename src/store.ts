@@ -10,6 +10,9 @@ export type { WrappedKey } from './provider.ts'
 /** What is stored of a key beside its dates. The state people see follows from this and the clock (keys/states.ts). */
 export type KeyStatus = 'enabled' | 'suspended' | 'compromised' | 'destroyed'
 
+/** The state of a key as people see it, after NIST SP 800-57 part 1 section 7. */
+export type KeyState = 'pending' | 'active' | 'deactivated' | 'suspended' | 'compromised' | 'destroyed'
+
 /** What the key is for and how it is used. */
 export type KeyAlgorithm = 'AES-256-GCM' | 'X-AES-256-GCM' | 'HMAC-SHA-256'
 

@@ -42,8 +42,6 @@ export interface KeyTypePolicy {
   /** When provider or store are down, what is cached serves for at most so many ms longer. 0: fail closed at once. */
   readonly serveStaleMs: number
   readonly tenants: 'none' | 'optional' | 'required'
-  /** Fields of this key type: 'users.ssn', '*.email'. See selectors.ts. */
-  readonly selectors: readonly string[]
   /** Write an audit record for each encryption and decryption too. */
   readonly auditAccess: boolean
 }
@@ -54,10 +52,17 @@ export interface ProviderConfig {
   readonly options: Readonly<Record<string, unknown>>
 }
 
+/** A pattern that maps fields to a key type: 'users.ssn', '*.email'. */
+export interface Selector {
+  readonly pattern: string
+  readonly keyType: string
+  readonly source: 'document' | 'default'
+}
+
 export interface Policy {
   readonly keyTypes: Readonly<Record<string, KeyTypePolicy>>
-  /** Selectors of key types that a document stated itself; they win over the default ones. */
-  readonly statedSelectors: readonly string[]
+  /** All selectors; those that a document states win over the default ones (selectors.ts). */
+  readonly selectors: readonly Selector[]
   readonly providers: Readonly<Record<string, ProviderConfig>>
   readonly performanceMode: PerformanceMode
   readonly audit: {
