@@ -66,6 +66,12 @@ export interface KeyRecordPage {
   readonly next?: string
 }
 
+/** The answer to `addUsage`. */
+export interface UsageGrant {
+  readonly granted: number
+  readonly usage: KeyUsage
+}
+
 export type InsertResult = 'inserted' | 'id-taken' | 'version-taken'
 
 export interface StoreDescription {
@@ -95,14 +101,13 @@ export interface KeyStore {
    */
   update(record: KeyRecord): Promise<boolean>
   /**
-   * Adds to the usage of a key atomically. Messages are granted up to `limit` in total; bytes always.
+   * Adds to the usage of a key atomically. Messages are granted up to `limit` in total; bytes always. Negative
+   * messages give a lease back; the total never falls below 0. `limit` may be Infinity.
    * Resolves to what was granted and the new totals; `undefined` when there is no such record.
    */
-  addUsage(
-    id: number,
-    add: KeyUsage,
-    limit: number,
-  ): Promise<{ granted: number; usage: KeyUsage } | undefined>
+  addUsage(id: number, add: KeyUsage, limit: number): Promise<UsageGrant | undefined>
+  /** The same without waiting, for stores that can: the synchronous forms then never run out of a lease. */
+  addUsageSync?(id: number, add: KeyUsage, limit: number): UsageGrant | undefined
   /** Calls `changed` when another process may have changed a record. A hint that is never relied on. */
   watch?(changed: (keyring: string | undefined) => void): () => void
   /** Twice is harmless. */

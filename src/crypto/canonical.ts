@@ -63,3 +63,26 @@ export function canonicalText(context: Context): string {
 export function canonicalBytes(context: Context): Buffer {
   return Buffer.from(canonicalText(context), 'utf8')
 }
+
+/**
+ * The canonical bytes of `context` plus one member whose value changes from call to call, with everything else
+ * written once. Throws as `canonicalText` does; a bad value throws when it is given.
+ */
+export function canonicalTemplate(context: Context, name: string): (value: string) => Buffer {
+  assertContextName(name)
+  const marked = canonicalText({ ...context, [name]: '' })
+  const slot = Object.keys({ ...context, [name]: '' })
+    .sort()
+    .indexOf(name)
+  const before = Object.keys(context)
+    .sort()
+    .slice(0, slot)
+    .map((other) => `"${other}":${JSON.stringify(context[other])},`)
+    .join('')
+  const head = `{${before}"${name}":`
+  const tail = marked.slice(head.length + 2) // behind the empty string that stands in the slot
+  return (value) => {
+    assertContextValue(name, value)
+    return Buffer.from(head + JSON.stringify(value) + tail, 'utf8')
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * A vitest reporter: lists each reason for which tests were skipped, once, at the end. `npm test` asks for the numbers
+ * as JSON instead (in the file that KEYWRIGHT_TEST_SUMMARY names) and prints them after its other checks.
+ */
+import { writeFileSync } from 'node:fs'
+import { relative } from 'node:path'
+import process from 'node:process'
+
+const NO_REASON = 'no reason given'
+
+/** Counts test cases; a file that does not load and an error outside every test count as one failure each. */
+function summarize(modules, unhandledErrors) {
+  const summary = { passed: 0, failed: unhandledErrors.length, skipped: 0, skips: [] }
+  const reasons = new Map()
+  for (const module of modules) {
+    let failedHere = 0
+    for (const test of module.children.allTests()) {
+      const result = test.result()
+      if (result.state === 'passed') summary.passed += 1
+      else if (result.state === 'failed') failedHere += 1
+      else {
+        summary.skipped += 1
+        const reason = result.note ?? NO_REASON
+        const file = relative(process.cwd(), module.moduleId)
+        reasons.set(
+          reason,
+          (reasons.get(reason) ?? new Map()).set(file, (reasons.get(reason)?.get(file) ?? 0) + 1),
+        )
+      }
+    }
+    summary.failed += failedHere === 0 && module.state() === 'failed' ? 1 : failedHere
+  }
+  summary.skips = [...reasons].map(([reason, files]) => ({ reason, files: Object.fromEntries(files) }))
+  return summary
+}
+
+/** One line for each reason: how many tests, why, in which files. */
+export function describeSkips(skips) {
+  return skips.map(({ reason, files }) => {
+    const count = Object.values(files).reduce((sum, n) => sum + n, 0)
+    return `skipped ${count}: ${reason} (${Object.keys(files).join(', ')})`
+  })
+}
+
+export default class SummaryReporter {
+  onTestRunEnd(modules, unhandledErrors) {
+    const summary = summarize(modules, unhandledErrors)
+    const file = process.env['KEYWRIGHT_TEST_SUMMARY']
+    if (file) writeFileSync(file, JSON.stringify(summary))
+    else for (const line of describeSkips(summary.skips)) process.stdout.write(`${line}\n`)
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * How values become plaintext bytes and back. What is encrypted is plain: UTF-8 for a string, the bytes for bytes,
+ * JSON or its obvious text for the rest, so that other languages read it without knowing Keywright.
+ */
+import { isUtf8 } from 'node:buffer'
+import { KeywrightError } from '../errors.ts'
+
+/** Anything JSON can hold. */
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [name: string]: JsonValue }
+
+/** The types a field can have, by the name its `as` option takes. */
+export interface FieldTypes {
+  string: string
+  number: number
+  bigint: bigint
+  boolean: boolean
+  date: Date
+  json: JsonValue
+  bytes: Uint8Array
+}
+
+export type FieldType = keyof FieldTypes
+
+/** Both directions for one type. `encode` throws ERR_VALUE_TYPE for a value of another type. */
+export interface Codec<T> {
+  encode(value: T): string | Uint8Array
+  decode(plaintext: Buffer): T
+}
+
+function wrongType(expected: string, value: unknown): KeywrightError {
+  const got = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value
+  return new KeywrightError('ERR_VALUE_TYPE', `the value is not ${expected} (got ${got})`, {
+    hint: 'keep null and undefined as they are; for other types declare the field with its "as"',
+  })
+}
+
+function unreadable(expected: FieldType): KeywrightError {
+  return new KeywrightError('ERR_VALUE_TYPE', `the decrypted value is no ${expected}`, {
+    hint: 'it was encrypted as another type: read it with the "as" it was written with',
+  })
+}
+
+function text(plaintext: Buffer, expected: FieldType): string {
+  if (!isUtf8(plaintext)) throw unreadable(expected)
+  return plaintext.toString('utf8')
+}
+
+/** A codec whose text form is parsed by `parse`; `undefined` from it means unreadable. */
+function textCodec<T>(
+  type: FieldType,
+  accepts: (value: unknown) => boolean,
+  expected: string,
+  print: (value: T) => string,
+  parse: (text: string) => T | undefined,
+): Codec<T> {
+  return {
+    encode(value) {
+      if (!accepts(value)) throw wrongType(expected, value)
+      return print(value)
+    },
+    decode(plaintext) {
+      const value = parse(text(plaintext, type))
+      if (value === undefined) throw unreadable(type)
+      return value
+    },
+  }
+}
+
+function printJson(value: JsonValue): string {
+  const printed = JSON.stringify(value, refuseWhatJsonLoses)
+  if (printed === undefined) throw wrongType('JSON', value)
+  return printed
+}
+
+/** JSON.stringify turns these into null or drops them without a word. */
+function refuseWhatJsonLoses(this: unknown, key: string, value: unknown): unknown {
+  const original = (this as Record<string, unknown>)[key]
+  const lost =
+    (typeof value === 'number' && !Number.isFinite(value)) ||
+    value === undefined ||
+    typeof value === 'function' ||
+    typeof value === 'symbol' ||
+    typeof value === 'bigint' ||
+    original instanceof Date ||
+    original instanceof Uint8Array ||
+    original instanceof Map ||
+    original instanceof Set
+  if (lost) throw wrongType('JSON: it holds something that JSON cannot express', value)
+  if (typeof value === 'string' && !value.isWellFormed()) throw wrongType('well-formed text', value)
+  return value
+}
+
+function parseJson(printed: string): JsonValue | undefined {
+  try {
+    return JSON.parse(printed) as JsonValue
+  } catch {
+    return undefined
+  }
+}
+
+function parseNumber(printed: string): number | undefined {
+  const value = parseJson(printed)
+  return typeof value === 'number' ? value : undefined
+}
+
+/** Dates are ISO 8601 in UTC with milliseconds, as Date.prototype.toISOString writes them. */
+function parseDate(printed: string): Date | undefined {
+  const date = new Date(printed)
+  return Number.isNaN(date.getTime()) || date.toISOString() !== printed ? undefined : date
+}
+
+export const CODECS: { readonly [K in FieldType]: Codec<FieldTypes[K]> } = {
+  string: {
+    encode(value) {
+      if (typeof value !== 'string') throw wrongType('a string', value)
+      if (!value.isWellFormed()) throw wrongType('well-formed text: it has a lone surrogate', value)
+      return value
+    },
+    decode: (plaintext) => text(plaintext, 'string'),
+  },
+  bytes: {
+    encode(value) {
+      if (!(value instanceof Uint8Array)) throw wrongType('a Uint8Array', value)
+      return value
+    },
+    decode: (plaintext) => plaintext,
+  },
+  number: textCodec(
+    'number',
+    (value) => typeof value === 'number' && Number.isFinite(value),
+    'a finite number',
+    (value) => (Object.is(value, -0) ? '-0' : String(value)),
+    parseNumber,
+  ),
+  bigint: textCodec(
+    'bigint',
+    (value) => typeof value === 'bigint',
+    'a bigint',
+    String,
+    (printed) => (/^(0|-?[1-9][0-9]*)$/.test(printed) ? BigInt(printed) : undefined),
+  ),
+  boolean: textCodec(
+    'boolean',
+    (value) => typeof value === 'boolean',
+    'a boolean',
+    String,
+    (printed) => (printed === 'true' ? true : printed === 'false' ? false : undefined),
+  ),
+  date: textCodec(
+    'date',
+    (value) => value instanceof Date && !Number.isNaN(value.getTime()),
+    'a valid Date',
+    (value) => value.toISOString(),
+    parseDate,
+  ),
+  json: textCodec('json', () => true, 'JSON', printJson, parseJson),
+}
+
+/** The codec by name. Throws ERR_ARGUMENT_INVALID for a name that is none. */
+export function codecFor<K extends FieldType>(as: K): Codec<FieldTypes[K]> {
+  if (Object.hasOwn(CODECS, as)) return CODECS[as]
+  throw new KeywrightError('ERR_ARGUMENT_INVALID', 'unknown field type in "as"', {
+    hint: `one of ${Object.keys(CODECS).join(', ')}`,
+  })
+}

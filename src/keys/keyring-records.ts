@@ -1,0 +1,113 @@
+/** The records of one keyring as last read, how fresh they are, and what the policy says of each. */
+import { KeywrightError } from '../errors.ts'
+import { evaluateKey, type KeyDecision } from '../policy/evaluate.ts'
+import type { KeyTypePolicy } from '../policy/policy.ts'
+import type { KeyRecord } from '../store.ts'
+import { refused, stale } from './refusals.ts'
+import { type KeyServices, recordsOf } from './services.ts'
+import { type KeyringView, viewKeyring } from './states.ts'
+
+export type Operation = 'encrypt' | 'decrypt'
+
+export class KeyringRecords {
+  readonly #services: KeyServices
+  readonly #keyring: string
+  readonly #policy: KeyTypePolicy
+  readonly #onRead: () => void
+  #view: KeyringView = viewKeyring([], 0)
+  #readAt = Number.NEGATIVE_INFINITY
+  #reading: Promise<void> | undefined
+
+  /** `onRead` is called after every successful read. */
+  constructor(services: KeyServices, keyring: string, policy: KeyTypePolicy, onRead: () => void) {
+    this.#services = services
+    this.#keyring = keyring
+    this.#policy = policy
+    this.#onRead = onRead
+  }
+
+  /** When they were last read, ms since the epoch; -Infinity before the first time. */
+  get readAt(): number {
+    return this.#readAt
+  }
+
+  get all(): readonly KeyRecord[] {
+    return this.#view.records
+  }
+
+  /** The view at `now`. Kept until the next version's date. */
+  at(now: number): KeyringView {
+    const { pending, records } = this.#view
+    if (pending !== undefined && now >= pending.activatesAt) this.#view = viewKeyring(records, now)
+    return this.#view
+  }
+
+  byId(id: number): KeyRecord | undefined {
+    return this.#view.records.find((record) => record.id === id)
+  }
+
+  isFresh(now: number): boolean {
+    return now < this.#readAt + this.#policy.cache.refreshMs
+  }
+
+  /** From then on nothing is served from these records. */
+  staleAt(): number {
+    return this.#readAt + this.#policy.cache.refreshMs + this.#policy.serveStaleMs
+  }
+
+  /** Throws ERR_KEYRING_STALE. */
+  assertNotStale(now: number): void {
+    if (now >= this.staleAt()) throw stale(this.#keyring, now - this.#readAt)
+  }
+
+  decide(record: KeyRecord, operation: Operation): KeyDecision {
+    const now = this.#services.clock.now()
+    const state = this.at(now).stateOf(record)
+    return evaluateKey(this.#policy, operation, { ...record, state }, now)
+  }
+
+  /** The decision, or what the policy refuses as an error. */
+  assertAllowed(record: KeyRecord, operation: Operation): KeyDecision {
+    const decision = this.decide(record, operation)
+    if (decision.allowed) return decision
+    throw refused(record, decision.code ?? 'ERR_KEY_INACTIVE', decision.reason)
+  }
+
+  /** Reads when the refresh period is over. Without the store, what was read serves while it may. */
+  async refreshIfDue(): Promise<void> {
+    if (this.isFresh(this.#services.clock.now())) return
+    try {
+      await this.refresh()
+    } catch (error) {
+      const mayServe = error instanceof KeywrightError && error.retryable
+      if (!mayServe || this.#services.clock.now() >= this.staleAt()) throw error
+    }
+  }
+
+  /** Reads anew; one read in flight. */
+  refresh(): Promise<void> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
+  }
+
+  /** Reads once more after a read that is under way: for whoever has just written. */
+  async refreshAfterWrite(): Promise<void> {
+    await this.#reading?.catch(() => undefined)
+    await this.refresh()
+  }
+
+  forget(): void {
+    this.#view = viewKeyring([], 0)
+    this.#readAt = Number.NEGATIVE_INFINITY
+  }
+
+  async #read(): Promise<void> {
+    const readAt = this.#services.clock.now() // before the read: what changes during it is seen the next time
+    const records = await recordsOf(this.#services.store, this.#keyring)
+    this.#readAt = readAt
+    this.#view = viewKeyring(records, readAt)
+    this.#onRead()
+  }
+}

@@ -1,0 +1,143 @@
+/** The keyrings of this process: made on demand, bounded in number, maintained by one timer, found by key id. */
+import { KeywrightError } from '../errors.ts'
+import { Keyring } from './keyring.ts'
+import { otherKeyring, unknownKey } from './refusals.ts'
+import type { KeyServices } from './services.ts'
+
+/** Loaded keyrings at most; the one used longest ago is unloaded. One takes about 4 KiB. */
+const MAX_KEYRINGS = 10_000
+/** A key id nobody knows is looked up in the store at most once in this time. */
+const UNKNOWN_ID_PAUSE_MS = 5_000
+const MAX_UNKNOWN_IDS = 10_000
+/** Maintenance comes somewhat before the end of the refresh period, so that synchronous callers never meet it. */
+const MAINTAIN_AT = 0.75
+/** Store reads under way at once in one round of maintenance. */
+const MAINTENANCE_CONCURRENCY = 8
+
+export class Keyrings {
+  readonly #services: KeyServices
+  /** In order of last use: the Map keeps insertion order, a use inserts anew. */
+  readonly #rings = new Map<string, Keyring>()
+  readonly #unknownIds = new Map<number, number>()
+  #cancelTimer: (() => void) | undefined
+  #maintaining: Promise<void> | undefined
+  #closed = false
+  /** What the last round of maintenance could not do, by keyring. For health. */
+  readonly failures = new Map<string, KeywrightError>()
+
+  constructor(services: KeyServices) {
+    this.#services = services
+  }
+
+  /** The keyring by name. Reads nothing yet. Throws ERR_KEY_TYPE_UNKNOWN and ERR_CLOSED. */
+  get(name: string): Keyring {
+    if (this.#closed)
+      throw new KeywrightError('ERR_CLOSED', 'this Keywright is closed', { hint: 'open it again' })
+    const known = this.#rings.get(name)
+    const ring = known ?? new Keyring(this.#services, name)
+    if (known !== undefined) this.#rings.delete(name)
+    this.#rings.set(name, ring)
+    if (known === undefined) {
+      this.#dropOldest()
+      this.#startTimer()
+    }
+    return ring
+  }
+
+  get loaded(): readonly Keyring[] {
+    return [...this.#rings.values()]
+  }
+
+  /** The loaded keyring that has this key; never waits. */
+  withKeySync(id: number): Keyring | undefined {
+    for (const ring of this.#rings.values()) if (ring.records.byId(id) !== undefined) return ring
+    return undefined
+  }
+
+  /** The keyring that has this key, looked up in the store when it is not loaded. Throws ERR_KEY_UNKNOWN. */
+  async withKey(id: number): Promise<Keyring> {
+    return this.withKeySync(id) ?? this.get(await this.#lookUp(id))
+  }
+
+  /** Asserts that the key belongs to `ring`, looking at the store for one it has not heard of. */
+  async assertOwns(ring: Keyring, id: number): Promise<void> {
+    await ring.records.refreshIfDue()
+    if (ring.records.byId(id) !== undefined) return
+    const owner = this.withKeySync(id)?.name ?? (await this.#lookUp(id))
+    if (owner !== ring.name) throw otherKeyring(ring.name, id)
+    await ring.records.refreshAfterWrite()
+  }
+
+  /** Rate limited per id, so that garbage cannot turn into load on the store. */
+  async #lookUp(id: number): Promise<string> {
+    const now = this.#services.clock.now()
+    if (now < (this.#unknownIds.get(id) ?? 0) + UNKNOWN_ID_PAUSE_MS) throw unknownKey(id)
+    const record = await this.#services.store.get(id)
+    if (record !== undefined) return record.keyring
+    if (this.#unknownIds.size >= MAX_UNKNOWN_IDS) this.#unknownIds.clear()
+    this.#unknownIds.set(id, now)
+    throw unknownKey(id)
+  }
+
+  /** One round of maintenance over all loaded keyrings whose refresh is due. One round at a time. */
+  maintain(): Promise<void> {
+    this.#maintaining ??= this.#maintainAll().finally(() => {
+      this.#maintaining = undefined
+    })
+    return this.#maintaining
+  }
+
+  async #maintainAll(): Promise<void> {
+    const now = this.#services.clock.now()
+    const due = this.loaded.filter(
+      (ring) => ring.records.readAt + ring.policy.cache.refreshMs * MAINTAIN_AT <= now,
+    )
+    const queue = due.values()
+    const worker = async (): Promise<void> => {
+      for (const ring of queue) await this.#maintainOne(ring)
+    }
+    await Promise.all(Array.from({ length: MAINTENANCE_CONCURRENCY }, worker))
+  }
+
+  async #maintainOne(ring: Keyring): Promise<void> {
+    try {
+      await ring.maintain()
+      this.failures.delete(ring.name)
+    } catch (error) {
+      // Nobody waits for this: health tells it, and whoever uses the keyring meets it when it matters.
+      const known = error instanceof KeywrightError
+      this.failures.set(ring.name, known ? error : new KeywrightError('ERR_INTERNAL', 'maintenance failed'))
+    }
+  }
+
+  #startTimer(): void {
+    if (this.#cancelTimer !== undefined) return
+    const periods = this.loaded.map((ring) => ring.policy.cache.refreshMs)
+    const period = Math.min(...periods) * MAINTAIN_AT
+    const jitter = 0.9 + Math.random() * 0.1 // a fleet that started together does not ask together
+    this.#cancelTimer = this.#services.clock.after(period * jitter, () => {
+      this.#cancelTimer = undefined
+      void this.maintain().finally(() => {
+        if (!this.#closed && this.#rings.size > 0) this.#startTimer()
+      })
+    })
+  }
+
+  #dropOldest(): void {
+    if (this.#rings.size <= MAX_KEYRINGS) return
+    const [oldest] = this.#rings.values()
+    if (oldest === undefined) return
+    this.#rings.delete(oldest.name)
+    this.failures.delete(oldest.name)
+    oldest.unload().catch(() => undefined) // a lease that could not be given back only costs budget
+  }
+
+  /** Gives all leases back. A store that is gone does not keep anybody from closing. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#cancelTimer?.()
+    await this.#maintaining
+    await Promise.allSettled(this.loaded.map((ring) => ring.unload()))
+    this.#rings.clear()
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * What happens to a key after it was made: suspend, resume, revoke, destroy, clean up. Every change is announced in
+ * the audit log, then written by compare-and-set.
+ */
+import type { AuditEventName } from '../audit/event.ts'
+import { KeywrightError } from '../errors.ts'
+import { destroyableAt } from '../policy/evaluate.ts'
+import type { KeyRecord, KeyStatus } from '../store.ts'
+import { unknownKey } from './refusals.ts'
+import { rotateKeyring } from './rotation.ts'
+import { eachRecord, type KeyServices, policyOf, recordsOf } from './services.ts'
+import { viewKeyring, withStatus } from './states.ts'
+
+const UPDATE_ATTEMPTS = 5
+
+/** Makes a key unusable for now. Reversible by `resumeKey`. */
+export function suspendKey(services: KeyServices, id: number, reason: string): Promise<KeyRecord> {
+  return changeStatus(services, id, 'suspended', 'key.suspend', reason)
+}
+
+/** Undoes `suspendKey`. */
+export function resumeKey(services: KeyServices, id: number, reason: string): Promise<KeyRecord> {
+  return changeStatus(services, id, 'enabled', 'key.resume', reason)
+}
+
+export interface RevocationResult {
+  readonly key: KeyRecord
+  /** Whether the revoked key was the active one and a new one took its place. */
+  readonly replaced: boolean
+  /** Why no new key could be made, where one was needed. The keyring does not encrypt until one is. */
+  readonly replacementError?: KeywrightError
+}
+
+/**
+ * Marks a key as compromised, for good. When it encrypts now, a new key takes its place first; when that fails
+ * because the provider is down, it is revoked all the same.
+ */
+export async function revokeKey(
+  services: KeyServices,
+  id: number,
+  reason: string,
+): Promise<RevocationResult> {
+  if (reason.trim() === '') throw reasonMissing('revoke')
+  const record = await recordById(services, id)
+  withStatus(record, 'compromised', reason, 0) // refuses before a new key is made
+  const view = viewKeyring(await recordsOf(services.store, record.keyring), services.clock.now())
+  let replacementError: KeywrightError | undefined
+  const replaced = view.current?.id === id
+  if (replaced) {
+    try {
+      await rotateKeyring(services, record.keyring, { now: true, force: true, reason: `key ${id} revoked` })
+    } catch (error) {
+      if (!(error instanceof KeywrightError)) throw error
+      replacementError = error
+    }
+  }
+  const key = await changeStatus(services, id, 'compromised', 'key.revoke', reason)
+  return {
+    key,
+    replaced: replaced && replacementError === undefined,
+    ...(replacementError === undefined ? {} : { replacementError }),
+  }
+}
+
+export interface DestroyOptions {
+  /** Why the guards are overridden. Until ciphertexts can be counted, destroying always needs it. */
+  readonly override?: { readonly reason: string }
+}
+
+/**
+ * Removes every wrap of a key: what it encrypted cannot be read any more, by nobody. The key must have been
+ * replaced, its grace period be over, and the caller must say why he is sure that nothing needs it.
+ * Throws ERR_DESTROY_REFUSED.
+ */
+export async function destroyKey(
+  services: KeyServices,
+  id: number,
+  options: DestroyOptions = {},
+): Promise<KeyRecord> {
+  const record = await recordById(services, id)
+  const reason = options.override?.reason.trim() ?? ''
+  withStatus(record, 'destroyed', reason, 0)
+  await assertDestroyable(services, record, reason)
+  return changeStatus(services, id, 'destroyed', 'key.destroy', reason)
+}
+
+async function assertDestroyable(services: KeyServices, record: KeyRecord, reason: string): Promise<void> {
+  const now = services.clock.now()
+  const view = viewKeyring(await recordsOf(services.store, record.keyring), now)
+  const policy = policyOf(services, record.keyring)
+  const deactivatedAt = view.deactivatedAt(record)
+  if (view.current?.id === record.id && view.stateOf(record) !== 'compromised') {
+    throw destroyRefused(record, 'it is the active key', 'rotate the keyring first')
+  }
+  if (deactivatedAt !== undefined && now < destroyableAt(policy, deactivatedAt)) {
+    const until = new Date(destroyableAt(policy, deactivatedAt)).toISOString()
+    throw destroyRefused(
+      record,
+      `its grace period lasts until ${until}`,
+      'wait, or shorten "grace" in the policy',
+    )
+  }
+  if (reason === '') {
+    throw destroyRefused(
+      record,
+      'nobody has counted what is still encrypted under it',
+      're-encrypt everything, then override with a reason that says how you made sure',
+    )
+  }
+}
+
+function destroyRefused(record: KeyRecord, why: string, hint: string): KeywrightError {
+  return new KeywrightError(
+    'ERR_DESTROY_REFUSED',
+    `key ${record.id} (${record.keyring}) is not destroyed: ${why}`,
+    {
+      hint,
+      details: { keyId: record.id, keyring: record.keyring },
+    },
+  )
+}
+
+export interface CleanupOptions {
+  /** Only tell what would be destroyed. */
+  readonly dryRun?: boolean
+  readonly override?: { readonly reason: string }
+}
+
+/** Keys that were replaced, are past their max age and whose grace period is over. */
+export async function expiredKeys(services: KeyServices): Promise<KeyRecord[]> {
+  const now = services.clock.now()
+  const expired: KeyRecord[] = []
+  for await (const records of eachKeyring(services)) {
+    const view = viewKeyring(records, now)
+    for (const record of view.records) {
+      const deactivatedAt = view.deactivatedAt(record)
+      if (record.status === 'destroyed' || deactivatedAt === undefined) continue
+      const policy = policyOf(services, record.keyring)
+      const isExpired = now >= record.activatesAt + policy.maxAgeMs
+      if (isExpired && now >= destroyableAt(policy, deactivatedAt)) expired.push(record)
+    }
+  }
+  return expired
+}
+
+/** Destroys the keys that `expiredKeys` lists. Throws ERR_DESTROY_REFUSED without a reason. */
+export async function cleanupKeys(services: KeyServices, options: CleanupOptions = {}): Promise<KeyRecord[]> {
+  const expired = await expiredKeys(services)
+  if (options.dryRun === true) return expired
+  const destroyed: KeyRecord[] = []
+  for (const { id } of expired) destroyed.push(await destroyKey(services, id, options))
+  return destroyed
+}
+
+/** The records of the store (or of one keyring), one keyring at a time. */
+export async function* eachKeyring(services: KeyServices, keyring?: string): AsyncGenerator<KeyRecord[]> {
+  let records: KeyRecord[] = []
+  for await (const record of eachRecord(services.store, keyring)) {
+    if (records.length > 0 && records[0]?.keyring !== record.keyring) {
+      yield records
+      records = []
+    }
+    records.push(record)
+  }
+  if (records.length > 0) yield records
+}
+
+/** Throws ERR_KEY_UNKNOWN. */
+export async function recordById(services: KeyServices, id: number): Promise<KeyRecord> {
+  const record = await services.store.get(id)
+  if (record === undefined) throw unknownKey(id)
+  return record
+}
+
+async function changeStatus(
+  services: KeyServices,
+  id: number,
+  status: KeyStatus,
+  event: AuditEventName,
+  reason: string,
+): Promise<KeyRecord> {
+  for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
+    const record = await recordById(services, id)
+    const changed = withStatus(record, status, reason, services.clock.now())
+    await services.audit.append({
+      event,
+      keyring: record.keyring,
+      keyId: id,
+      keyVersion: record.version,
+      ...(reason === '' ? {} : { reason }),
+    })
+    if (await services.store.update(changed)) return changed
+  }
+  throw new KeywrightError('ERR_STORE_CONFLICT', `key ${id} is being changed by others all the time`, {
+    hint: 'try again',
+    details: { keyId: id },
+  })
+}
+
+function reasonMissing(what: string): KeywrightError {
+  return new KeywrightError('ERR_ARGUMENT_INVALID', `${what} needs a reason`, {
+    hint: 'say what happened: it goes into the audit log',
+  })
+}

@@ -1,0 +1,315 @@
+/** Keywright as applications see it: keyrings, fields, records, search tokens, and the management of keys. */
+import { AuditLog, type AuditTrail, noAudit } from './audit/log.ts'
+import { type PruneResult, pruneAudit } from './audit/retention.ts'
+import type { AuditSink } from './audit/sink.ts'
+import { type AuditReport, verifyAudit } from './audit/verify.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { keyIdOf, parseCiphertext } from './crypto/ciphertext.ts'
+import { auditMacChecker, auditSigner } from './data/audit-signature.ts'
+import { BlindIndex, type HashOptions } from './data/blind-index.ts'
+import type { FieldType, FieldTypes } from './data/codecs.ts'
+import { createField, type Field, type FieldOptions } from './data/field.ts'
+import {
+  type ContextOption,
+  type DecryptOptions,
+  type Encryptable,
+  KeyringCipher,
+} from './data/keyring-cipher.ts'
+import { type ExportOptions, exportKeyset, type ImportOptions, importKeyset } from './data/keyset.ts'
+import { type PlainRecord, RecordCodec, type RecordOptions } from './data/records.ts'
+import { KeywrightError } from './errors.ts'
+import { checkHealth, type Health } from './keys/health.ts'
+import { Keyrings } from './keys/keyrings.ts'
+import { KeyManager, type TenantOption } from './keys/manager.ts'
+import { ProviderCalls, type ProviderCounters } from './keys/provider-calls.ts'
+import type { KeyServices } from './keys/services.ts'
+import { eachKeyInfo, type KeyInfo } from './keys/views.ts'
+import { keyringFor, type PolicyRequest } from './policy/evaluate.ts'
+import { type Explanation, explain } from './policy/explain.ts'
+import { type PolicyPlan, planPolicy } from './policy/plan.ts'
+import type { Policy } from './policy/policy.ts'
+import { defaultPolicy } from './policy/resolve.ts'
+import { selectKeyType } from './policy/selectors.ts'
+import type { KeyProvider } from './provider.ts'
+import type { KeyStore } from './store.ts'
+
+const BLIND_INDEX = 'blind_index'
+const DEFAULT_TIMEOUT_MS = 10_000
+
+/** What a Keywright is composed of. It owns them from then on: `close` closes them. */
+export interface KeywrightParts {
+  /** Who holds the master keys. The first one is the default of the default policy. */
+  readonly provider: KeyProvider | readonly KeyProvider[]
+  /** Where the key records live. */
+  readonly store: KeyStore
+  /** @default the default policy, under the first provider */
+  readonly policy?: Policy
+  /** Where the audit log is kept. Without it nothing is logged. */
+  readonly audit?: AuditSink
+  /** Stands in audit records: who acts. */
+  readonly actor?: string
+  /** Deadline of one provider call, in ms. @default 10_000 */
+  readonly providerTimeoutMs?: number
+  /** @default the machine's clock */
+  readonly clock?: Clock
+}
+
+/** Key type, tenant and context of one value. */
+export interface EncryptOptions extends TenantOption, ContextOption {}
+
+export class Keywright implements AsyncDisposable {
+  readonly policy: Policy
+  /** Rotation, revocation, listing and the rest of the life of keys. */
+  readonly keys: KeyManager
+  readonly #services: KeyServices
+  readonly #rings: Keyrings
+  readonly #audit: AuditTrail
+  readonly #sink: AuditSink | undefined
+  readonly #actor: string
+  #closing: Promise<void> | undefined
+
+  /** Throws ERR_PROVIDER_UNKNOWN when the policy names a provider that is not among the parts. */
+  constructor(parts: KeywrightParts) {
+    const providers = Array.isArray(parts.provider) ? parts.provider : [parts.provider as KeyProvider]
+    const clock = parts.clock ?? systemClock
+    const timeoutMs = parts.providerTimeoutMs ?? DEFAULT_TIMEOUT_MS
+    const calls = new ProviderCalls({ providers, timeoutMs, now: () => clock.now() })
+    this.policy = parts.policy ?? defaultPolicy({ provider: calls.names[0] ?? '' })
+    for (const { provider } of Object.values(this.policy.keyTypes)) calls.get(provider)
+    this.#actor = parts.actor ?? ''
+    this.#sink = parts.audit
+    this.#audit =
+      parts.audit === undefined
+        ? noAudit
+        : new AuditLog({
+            sink: parts.audit,
+            clock,
+            ...(parts.actor === undefined ? {} : { actor: parts.actor }),
+          })
+    this.#services = { store: parts.store, calls, audit: this.#audit, policy: this.policy, clock }
+    this.#rings = new Keyrings(this.#services)
+    this.keys = new KeyManager(this.#services, this.#rings)
+  }
+
+  /** The audit log: append events of your own, list records. */
+  get audit(): AuditTrail {
+    return this.#audit
+  }
+
+  /** The keyring of a key type (and tenant), ready to encrypt. Makes its first key where there is none. */
+  async keyring(keyType: string, options: TenantOption = {}): Promise<KeyringCipher> {
+    return new KeyringCipher(this.#rings, this.#rings.get(this.#name(keyType, options))).ready()
+  }
+
+  /**
+   * Loads keyrings so that the synchronous forms work: those of the key types named, else every keyring in use
+   * here. With `all`, keys that only decrypt are opened too.
+   */
+  async ready(
+    keyTypes?: readonly string[],
+    options: TenantOption & { readonly all?: boolean } = {},
+  ): Promise<this> {
+    const { all = false, ...tenant } = options
+    const rings =
+      keyTypes?.map((keyType) => this.#rings.get(this.#name(keyType, tenant))) ?? this.#rings.loaded
+    for (const ring of rings) {
+      await ring.prepare()
+      if (all) await ring.prepareAll()
+    }
+    return this
+  }
+
+  /** Encrypts one value under a key type. Resolves to `kw1.…`. */
+  async encrypt(keyType: string, value: Encryptable, options: EncryptOptions = {}): Promise<string> {
+    return this.#cipher(keyType, options).encrypt(value, options)
+  }
+
+  /** The same without waiting. Throws ERR_KEY_NOT_LOADED before `ready([keyType])`. */
+  encryptSync(keyType: string, value: Encryptable, options: EncryptOptions = {}): string {
+    return this.#cipher(keyType, options).encryptSync(value, options)
+  }
+
+  /**
+   * Decrypts one value; the key id in it tells the keyring. Name the key type where the value comes from outside:
+   * then one of another key type is refused.
+   */
+  async decrypt<K extends FieldType = 'string'>(
+    value: string | Uint8Array,
+    options: DecryptOptions<K> & TenantOption & { readonly keyType?: string } = {},
+  ): Promise<FieldTypes[K]> {
+    if (options.keyType !== undefined) return this.#cipher(options.keyType, options).decrypt(value, options)
+    const ring = await this.#rings.withKey(keyIdOf(parseCiphertext(value)))
+    return new KeyringCipher(this.#rings, ring).decrypt(value, options)
+  }
+
+  /** The same without waiting, among the keyrings that are loaded. */
+  decryptSync<K extends FieldType = 'string'>(
+    value: string | Uint8Array,
+    options: DecryptOptions<K> & TenantOption & { readonly keyType?: string } = {},
+  ): FieldTypes[K] {
+    if (options.keyType !== undefined)
+      return this.#cipher(options.keyType, options).decryptSync(value, options)
+    const id = keyIdOf(parseCiphertext(value))
+    const ring = this.#rings.withKeySync(id)
+    if (ring === undefined) {
+      throw new KeywrightError('ERR_KEY_NOT_LOADED', `no loaded keyring has key ${id}`, {
+        hint: 'the synchronous form loads nothing: use the asynchronous one, or await ready([…]) before',
+        details: { keyId: id },
+      })
+    }
+    return new KeyringCipher(this.#rings, ring).decryptSync(value, options)
+  }
+
+  /**
+   * A field: a column bound to its key type, its type and its context. `of` is a key type, or 'table.column', whose
+   * key type the policy's selectors tell. Throws ERR_FIELD_UNMATCHED, ERR_KEY_TYPE_UNKNOWN, ERR_TENANT_INVALID.
+   */
+  field<K extends FieldType = 'string'>(
+    of: string,
+    options: FieldOptions<K> & TenantOption = {},
+  ): Field<FieldTypes[K]> {
+    const dot = of.lastIndexOf('.')
+    if (dot < 0) return createField(this.#rings, this.#name(of, options), options)
+    const place = { table: of.slice(0, dot), column: of.slice(dot + 1) }
+    const { keyring } = keyringFor(this.policy, { field: of, ...tenantOf(options) })
+    return createField(this.#rings, keyring, { ...place, ...options })
+  }
+
+  /** A codec for records of one kind; keep it, it remembers which fields are encrypted how. */
+  records(options: RecordOptions = {}): RecordCodec {
+    return new RecordCodec(this.#rings, options, (path, keyType) =>
+      this.#keyringOfField(path, keyType, options),
+    )
+  }
+
+  /** One record, with the fields that the policy (or `fields`) names encrypted. */
+  encryptRecord<R extends PlainRecord>(record: R, options: RecordOptions = {}): Promise<R> {
+    return this.records(options).encrypt(record)
+  }
+
+  /** The reverse. */
+  decryptRecord<R extends PlainRecord>(record: R, options: RecordOptions = {}): Promise<R> {
+    return this.records(options).decrypt(record)
+  }
+
+  /** Search tokens of one field, made under keys of their own. */
+  index(field: string, options: HashOptions & TenantOption = {}): BlindIndex {
+    return new BlindIndex(this.#rings.get(this.#name(BLIND_INDEX, options)), field, options)
+  }
+
+  /** The search token of one value: equal values of a field give equal tokens. */
+  hash(field: string, value: string, options: HashOptions & TenantOption = {}): Promise<string> {
+    return this.index(field, options).token(value)
+  }
+
+  /** What the policy says to a request, and why, with the key that would serve it. */
+  async explain(request: PolicyRequest): Promise<Explanation> {
+    const now = this.#services.clock.now()
+    const { keyring } = explain(this.policy, request, now).decision
+    if (keyring === undefined || request.key !== undefined) return explain(this.policy, request, now)
+    let key: KeyInfo | undefined
+    for await (const info of eachKeyInfo(this.#services, { keyring, state: 'active' })) key = info
+    return explain(this.policy, { ...request, ...(key === undefined ? {} : { key }) }, now)
+  }
+
+  /** What `after` would change, and for how many keys. */
+  async plan(after: Policy): Promise<PolicyPlan> {
+    const keys = []
+    for await (const info of eachKeyInfo(this.#services)) {
+      keys.push({ ...info, wrappedBy: info.wraps.map(({ provider }) => provider) })
+    }
+    return planPolicy(this.policy, after, keys, this.#services.clock.now())
+  }
+
+  /** How well provider, store, policy and keyrings stand. Never rejects. */
+  check(): Promise<Health> {
+    return checkHealth(this.#services, this.#rings)
+  }
+
+  /** Calls made of each provider so far. */
+  counters(): Readonly<Record<string, ProviderCounters>> {
+    const { calls } = this.#services
+    return Object.fromEntries(calls.names.map((name) => [name, calls.counters(name)]))
+  }
+
+  /** A keyring as a Tink keyset, encrypted under a provider or, if told so, in clear. */
+  exportKeyset(keyType: string, options: ExportOptions & TenantOption): Promise<Buffer> {
+    return exportKeyset(this.#services, this.#name(keyType, options), options)
+  }
+
+  /** Takes a Tink keyset over as a new keyring; key ids stay. */
+  async importKeyset(
+    keyType: string,
+    keyset: Uint8Array,
+    options: ImportOptions & TenantOption = {},
+  ): Promise<KeyInfo[]> {
+    const keyring = this.#name(keyType, options)
+    await importKeyset(this.#services, keyring, keyset, options)
+    return this.keys.list({ keyring })
+  }
+
+  /** Whether the audit log is whole, and where it is not. Checks the checkpoint's signature too. */
+  verifyAudit(): Promise<AuditReport> {
+    return verifyAudit(this.#requireSink(), { checkMac: auditMacChecker(this.#rings) })
+  }
+
+  /** Drops audit records older than the policy's retention, leaving a signed checkpoint in their place. */
+  async pruneAudit(reason: string, before?: number): Promise<PruneResult> {
+    const { clock } = this.#services
+    const oldest = before ?? clock.now() - this.policy.audit.retentionMs
+    if (!Number.isFinite(oldest)) return { dropped: 0 } // kept for ever
+    return pruneAudit(this.#requireSink(), {
+      before: oldest,
+      reason,
+      actor: this.#actor,
+      clock,
+      sign: auditSigner(this.#rings),
+      checkMac: auditMacChecker(this.#rings),
+    })
+  }
+
+  /** Gives leases back, then closes store, providers and audit log. Twice is harmless. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    await this.#rings.close()
+    await this.#audit.close()
+    await this.#services.store.close?.()
+    await this.#services.calls.close()
+  }
+
+  #name(keyType: string, options: TenantOption): string {
+    return keyringFor(this.policy, { keyType, ...tenantOf(options) }).keyring
+  }
+
+  #cipher(keyType: string, options: TenantOption): KeyringCipher {
+    return new KeyringCipher(this.#rings, this.#rings.get(this.#name(keyType, options)))
+  }
+
+  #keyringOfField(path: string, keyType: string | undefined, options: TenantOption): string | undefined {
+    const type = keyType ?? selectKeyType(this.policy, path)?.keyType
+    return type === undefined ? undefined : this.#name(type, options)
+  }
+
+  #requireSink(): AuditSink {
+    if (this.#sink !== undefined) return this.#sink
+    throw new KeywrightError('ERR_ARGUMENT_INVALID', 'this Keywright keeps no audit log', {
+      hint: 'configure one: the "audit" part, or ENCRYPTION_AUDIT_PATH',
+    })
+  }
+}
+
+const tenantOf = (options: TenantOption): TenantOption =>
+  options.tenant === undefined ? {} : { tenant: options.tenant }
+
+/** Composes a Keywright from its parts. */
+export function createKeywright(parts: KeywrightParts): Keywright {
+  return new Keywright(parts)
+}

@@ -1,0 +1,134 @@
+/** From a document of the right form to layers. */
+import { DAY_MS, readDuration } from './duration.ts'
+import type { Sieved } from './form.ts'
+import { type Layer, NO_LAYER, type PolicyLayers } from './layers.ts'
+import type { KeyTypeMembers, Member } from './members.ts'
+import type { ProviderConfig, Selector } from './policy.ts'
+import type { Problem } from './problems.ts'
+import { AGE, GRACE, PERIOD, type PolicyDocument, STALE } from './schema.ts'
+import { readSize } from './size.ts'
+
+type Document = Sieved<PolicyDocument>
+type KeyTypeDocument = NonNullable<NonNullable<Document['keyTypes']>[string]>
+type FlatDocument = NonNullable<NonNullable<Document['rotation_policies']>[number]>
+type Stated = { [M in Member]?: KeyTypeMembers[M] | undefined }
+
+/** The layers `document` states, and what is wrong with how it states them. */
+export function readLayers(document: Document): { layers: PolicyLayers; problems: Problem[] } {
+  const { problems, keyTypes } = readKeyTypes(document)
+  const retention = readDuration(document.audit?.retention, AGE)
+  const layers: PolicyLayers = {
+    ...(document.performanceMode === undefined ? {} : { performanceMode: document.performanceMode }),
+    ...(document.provider === undefined ? {} : { provider: { name: document.provider, origin: 'document' } }),
+    providers: readProviders(document),
+    defaults: document.defaults === undefined ? NO_LAYER : readKeyType(document.defaults, 'defaults'),
+    keyTypes,
+    selectors: readSelectors(document),
+    defaultSelectors: document.defaultSelectors ?? true,
+    ...(retention === undefined ? {} : { auditRetentionMs: retention }),
+    overrides: NO_LAYER,
+  }
+  return { layers, problems }
+}
+
+function readKeyTypes(document: Document): { problems: Problem[]; keyTypes: Map<string, Layer> } {
+  const keyTypes = new Map<string, Layer>()
+  const problems: Problem[] = []
+  const places = new Map<string, string>()
+  for (const [name, keyType] of Object.entries(document.keyTypes ?? {})) {
+    if (keyType === undefined) continue
+    keyTypes.set(name, readKeyType(keyType, `keyTypes.${name}`))
+    places.set(name, `keyTypes.${name}`)
+  }
+  document.rotation_policies?.forEach((flat, index) => {
+    if (flat?.key_type === undefined) return
+    const path = `rotation_policies.${index}`
+    const other = places.get(flat.key_type)
+    if (other === undefined) {
+      keyTypes.set(flat.key_type, readFlat(flat, path))
+      places.set(flat.key_type, path)
+    } else {
+      problems.push({
+        path: `${path}.key_type`,
+        what: `the same key type as ${other}; state it in one place`,
+      })
+    }
+  })
+  return { problems, keyTypes }
+}
+
+function readKeyType(input: KeyTypeDocument, path: string): Layer {
+  const { rotation, cache } = input
+  const stated: Stated = {
+    description: input.description,
+    provider: input.provider,
+    algorithm: input.algorithm,
+    'rotation.auto': rotation?.auto,
+    'rotation.age': readDuration(rotation?.age, AGE),
+    'rotation.messages': readCount(rotation?.messages),
+    'rotation.bytes': rotation?.bytes === 'never' ? Number.POSITIVE_INFINITY : readSize(rotation?.bytes),
+    maxAge: readDuration(input.maxAge, AGE),
+    afterMaxAge: input.afterMaxAge,
+    maxMessages: readCount(input.maxMessages),
+    grace: readDuration(input.grace, GRACE),
+    compromised: input.compromised,
+    'cache.ttl': readDuration(cache?.ttl, PERIOD),
+    'cache.uses': cache?.uses,
+    'cache.refresh': readDuration(cache?.refresh, PERIOD),
+    serveStale: readDuration(input.serveStale, STALE),
+    tenants: input.tenants,
+    auditAccess: input.auditAccess,
+  }
+  return layerOf(stated, (member) => `${path}.${member}`)
+}
+
+const FLAT_NAMES: Partial<Record<Member, string>> = {
+  'rotation.age': 'rotation_interval_days',
+  maxAge: 'max_key_age_days',
+  grace: 'grace_period_days',
+  'rotation.auto': 'auto_rotation',
+}
+
+function readFlat(input: FlatDocument, path: string): Layer {
+  const stated: Stated = {
+    'rotation.auto': input.auto_rotation,
+    'rotation.age': readDays(input.rotation_interval_days),
+    maxAge: readDays(input.max_key_age_days),
+    grace: readDays(input.grace_period_days),
+  }
+  return layerOf(stated, (member) => `${path}.${FLAT_NAMES[member] ?? member}`)
+}
+
+function layerOf(stated: Stated, place: (member: Member) => string): Layer {
+  const present = Object.entries(stated).filter(([, value]) => value !== undefined)
+  return {
+    values: Object.fromEntries(present) as Partial<KeyTypeMembers>,
+    paths: Object.fromEntries(present.map(([member]) => [member, place(member as Member)])),
+  }
+}
+
+function readCount(count: number | 'never' | undefined): number | undefined {
+  return count === 'never' ? Number.POSITIVE_INFINITY : count
+}
+
+function readDays(days: number | undefined): number | undefined {
+  return days === undefined ? undefined : Math.round(days * DAY_MS)
+}
+
+function readProviders(document: Document): Map<string, ProviderConfig> {
+  const providers = new Map<string, ProviderConfig>()
+  for (const [name, entry] of Object.entries(document.providers ?? {})) {
+    if (typeof entry?.type !== 'string') continue
+    const { type, ...options } = entry
+    providers.set(name, { type, options })
+  }
+  return providers
+}
+
+function readSelectors(document: Document): Selector[] {
+  return Object.entries(document.keyTypes ?? {}).flatMap(([keyType, entry]) =>
+    (entry?.selectors ?? []).flatMap((pattern) =>
+      pattern === undefined ? [] : [{ pattern, keyType, source: 'document' as const }],
+    ),
+  )
+}

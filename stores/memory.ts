@@ -1,0 +1,97 @@
+/** A store in memory, for tests and examples: the same contract, nothing kept. */
+import { randomUUID } from 'node:crypto'
+import {
+  type KeyRecord,
+  type KeyStore,
+  type KeyUsage,
+  KeywrightError,
+  type UsageGrant,
+} from '../src/store.ts'
+import { compareRecords, parseQuery, toPage } from './shared/paging.ts'
+import {
+  assertUsage,
+  checkedRecord,
+  copyRecord,
+  grantUsage,
+  storeClosed,
+  updatedRecord,
+} from './shared/record.ts'
+
+const LOCATION = 'memory:'
+
+/** A new empty store. Everything is gone when it is closed or the process ends. */
+export default function memoryStore(): KeyStore {
+  const installation = randomUUID()
+  const records = new Map<number, KeyRecord>()
+  let closed = false
+
+  function opened(): Map<number, KeyRecord> {
+    if (closed) throw storeClosed(LOCATION)
+    return records
+  }
+
+  function addUsage(id: number, add: KeyUsage, limit: number): UsageGrant | undefined {
+    const all = opened()
+    assertUsage(add, limit)
+    const stored = all.get(id)
+    if (stored === undefined) return undefined
+    const { granted, usage } = grantUsage(stored.usage, add, limit)
+    all.set(id, { ...stored, usage })
+    return { granted, usage: { ...usage } }
+  }
+
+  return {
+    async describe() {
+      opened()
+      return {
+        installation,
+        location: LOCATION,
+        schemaVersion: 1,
+        warnings: ['the keys are in memory only: when the process ends, all that they encrypted is lost'],
+      }
+    },
+    async get(id) {
+      const record = opened().get(id)
+      return record === undefined ? undefined : copyRecord(record)
+    },
+    async list(query) {
+      const all = opened().values()
+      const { keyring, after, limit } = parseQuery(query)
+      const found = [...all]
+        .filter((record) => keyring === undefined || record.keyring === keyring)
+        .filter((record) => compareRecords(record, after) > 0)
+        .sort(compareRecords)
+      return toPage(found.slice(0, limit + 1).map(copyRecord), limit)
+    },
+    async insert(record) {
+      const all = opened()
+      const copy = checkedRecord(record)
+      if ([...all.values()].some((other) => compareRecords(other, copy) === 0)) return 'version-taken'
+      if (all.has(copy.id)) return 'id-taken'
+      all.set(copy.id, copy)
+      return 'inserted'
+    },
+    async update(record) {
+      const all = opened()
+      const copy = checkedRecord(record)
+      const stored = all.get(copy.id)
+      if (stored === undefined || stored.revision !== copy.revision - 1) return false
+      all.set(copy.id, updatedRecord(stored, copy))
+      return true
+    },
+    async addUsage(id, add, limit) {
+      return addUsage(id, add, limit)
+    },
+    addUsageSync: addUsage,
+    async close() {
+      closed = true
+      records.clear()
+    },
+  }
+}
+
+/** Opens `memory:` for the table of stores. */
+export async function openUrl(url: string): Promise<KeyStore> {
+  if (/^memory:$/i.test(url)) return memoryStore()
+  throw new KeywrightError('ERR_ARGUMENT_INVALID', 'a store in memory has no name', { hint: 'write memory:' })
+}

@@ -1,0 +1,21 @@
+import { describe, expect, it } from 'vitest'
+import memoryStore from '../../stores/memory.ts'
+import { runStoreConformance } from '../conformance/store.ts'
+import { recordOf } from './support/records.ts'
+
+runStoreConformance('memory', { open: async () => memoryStore() })
+
+describe('memory store', () => {
+  it('warns that nothing is kept', async () => {
+    const description = await memoryStore().describe()
+    expect(description.location).toBe('memory:')
+    expect(description.warnings.join()).toContain('in memory only')
+  })
+
+  it('shares nothing with another store', async () => {
+    const [a, b] = [memoryStore(), memoryStore()]
+    await a.insert(recordOf())
+    expect(await b.get(1)).toBeUndefined()
+    expect((await a.describe()).installation).not.toBe((await b.describe()).installation)
+  })
+})
