@@ -1,9 +1,9 @@
 /** Master keys in a file, sealed under a root secret: for development, single servers and air-gapped ones. */
-import { type KeyProvider, KeywrightError } from '../src/provider.ts'
+import { type KeyProvider, KeywrightError, type ProviderSettings } from '../src/provider.ts'
 import type { KdfOptions } from './local/kdf.ts'
 import { KeyFile, type OpenedKeyFile, OTHERS_MODE } from './local/key-file.ts'
 import { localProvider, type MasterKey, type MasterKeySource } from './local/local-provider.ts'
-import { holdRootSecret, type RootSecret } from './local/root-secret.ts'
+import { holdRootSecret, parseRootSecret, type RootSecret } from './local/root-secret.ts'
 
 export { type CreatedKeyFile, type CreateKeyFileOptions, createKeyFile } from './local/key-file-io.ts'
 export { parseRootKey, type RootSecret } from './local/root-secret.ts'
@@ -15,10 +15,15 @@ export interface FileProviderOptions {
   readonly path: string
   /** What the key file is sealed with. Without it only an unsealed file opens, for development. */
   readonly rootSecret?: RootSecret
-  /** Makes the key file when there is none at the first use. An empty or broken one is never replaced. @default false */
+  /**
+   * Makes the key file when there is none at the first use. An empty or broken one is never replaced.
+   * @default false
+   */
   readonly create?: boolean
   /** Refuses a key file that is not sealed. @default false */
   readonly production?: boolean
+  /** Refuses any other key file: `keyfile:` and 32 hex digits, as `describeMasterKey` tells it. */
+  readonly masterKeyId?: string
   /** Wraps under this version in place of the current one. Such a provider does not rotate. */
   readonly pinnedVersion?: string
   /** How long to wait for another process that changes the file, in milliseconds. @default 10_000 */
@@ -33,9 +38,10 @@ const NAME = 'file'
 const CHECK_INTERVAL_MS = 1_000
 
 /**
- * The file provider. The file is read by the first call, and again when it changed, so that a rotation by another
- * process is seen. Calls throw KeywrightError: ERR_KEY_FILE_MISSING, _EMPTY, _TRUNCATED, _UNREADABLE, _CORRUPT,
- * _FOREIGN, _ROLLED_BACK, _UNSEALED, ERR_ROOT_SECRET_MISSING, _WRONG, ERR_MASTER_KEY_NOT_FOUND, ERR_UNWRAP_FAILED.
+ * The file provider. The file is read by the first call, and again when it changed, so that a rotation by
+ * another process is seen. Calls throw KeywrightError: ERR_KEY_FILE_MISSING, _EMPTY, _TRUNCATED, _UNREADABLE,
+ * _CORRUPT, _FOREIGN, _ROLLED_BACK, _UNSEALED, ERR_ROOT_SECRET_MISSING, _WRONG, ERR_MASTER_KEY_NOT_FOUND,
+ * ERR_UNWRAP_FAILED.
  *
  * @throws KeywrightError ERR_ROOT_SECRET_INVALID, ERR_CONFIG_INVALID at once.
  */
@@ -55,10 +61,15 @@ export default function fileProvider(options: FileProviderOptions): KeyProvider 
     ...(kdf === undefined ? {} : { kdf }),
     ...(lockTimeoutMs === undefined ? {} : { lockTimeoutMs }),
   })
-  return localProvider(name, keyFileSource(file, path, pinnedVersion))
+  return localProvider(name, keyFileSource(file, path, pinnedVersion, options.masterKeyId))
 }
 
-function keyFileSource(file: KeyFile, path: string, pinnedVersion: string | undefined): MasterKeySource {
+function keyFileSource(
+  file: KeyFile,
+  path: string,
+  pinnedVersion: string | undefined,
+  expectedId: string | undefined,
+): MasterKeySource {
   async function find(id: string, version: string): Promise<MasterKey> {
     const known = await file.known()
     if (id !== known.masterKeyId) throw foreign(path, known.masterKeyId, id)
@@ -77,6 +88,8 @@ function keyFileSource(file: KeyFile, path: string, pinnedVersion: string | unde
   return {
     async current(always) {
       const opened = await file.fresh(always)
+      if (expectedId !== undefined && opened.masterKeyId !== expectedId)
+        throw unexpected(path, opened.masterKeyId)
       return find(opened.masterKeyId, pinnedVersion ?? String(opened.keyset.current))
     },
     find,
@@ -115,6 +128,47 @@ function foreign(path: string, ownId: string, wrapId: string): KeywrightError {
   )
 }
 
+function unexpected(path: string, foundId: string): KeywrightError {
+  return new KeywrightError(
+    'ERR_KEY_FILE_FOREIGN',
+    `the key file is ${foundId}, another one is configured: ${path}`,
+    {
+      hint: 'put the right key file there, or correct ENCRYPTION_KEY_ID',
+    },
+  )
+}
+
 function invalid(message: string): KeywrightError {
   return new KeywrightError('ERR_CONFIG_INVALID', message, { hint: 'check the options of the file provider' })
+}
+
+const OPTIONS: readonly string[] = ['path', 'masterKeyId', 'pinnedVersion']
+
+/**
+ * The provider by configuration: options from the policy document and the environment. Throws
+ * ERR_CONFIG_INVALID.
+ */
+export async function configure(settings: ProviderSettings): Promise<KeyProvider> {
+  const { create, name, options, production, rootSecret } = settings
+  const path = textOption(options, 'path')
+  const pinnedVersion = textOption(options, 'pinnedVersion')
+  const masterKeyId = textOption(options, 'masterKeyId')
+  const unknown = Object.keys(options).find((option) => !OPTIONS.includes(option))
+  if (unknown !== undefined) throw invalid(`the file provider "${name}" has an option that does not exist`)
+  if (path === undefined) throw invalid(`the file provider "${name}" has no path`)
+  return fileProvider({
+    name,
+    path,
+    create,
+    production,
+    ...(masterKeyId === undefined ? {} : { masterKeyId }),
+    ...(pinnedVersion === undefined ? {} : { pinnedVersion }),
+    ...(rootSecret === undefined ? {} : { rootSecret: parseRootSecret(rootSecret) }),
+  })
+}
+
+function textOption(options: ProviderSettings['options'], option: string): string | undefined {
+  const value = options[option]
+  if (value === undefined || typeof value === 'string') return value
+  throw invalid(`"${option}" of the file provider is not a text`)
 }

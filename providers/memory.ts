@@ -1,6 +1,6 @@
 /** A master key in memory, for tests and examples. What it wrapped is lost when the process ends. */
 import { createSecretKey, randomBytes } from 'node:crypto'
-import { type KeyProvider, KeywrightError } from '../src/provider.ts'
+import { type KeyProvider, KeywrightError, type ProviderSettings } from '../src/provider.ts'
 import { localProvider, type MasterKey } from './local/local-provider.ts'
 
 export interface MemoryProviderOptions {
@@ -45,4 +45,9 @@ function addVersion(id: string, versions: Map<string, MasterKey>): MasterKey {
   bytes.fill(0)
   versions.set(version, added)
   return added
+}
+
+/** The provider by configuration. It takes no options. */
+export async function configure({ name }: ProviderSettings): Promise<KeyProvider> {
+  return memoryProvider({ name })
 }

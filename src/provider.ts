@@ -90,6 +90,37 @@ export interface KeyProvider {
   close?(): Promise<void>
 }
 
+/** An environment variable of a backend, as data: the table in providers/index.ts has them. */
+export interface ProviderVariable {
+  /** The option of the backend's factory that it sets. */
+  readonly option: string
+  /** Names of environment variables; the first one that is set counts. */
+  readonly variables: readonly string[]
+  /** What it is, for people. */
+  readonly description: string
+  readonly secret?: boolean
+  /** The value without the variable and without the option. */
+  readonly default?: string
+}
+
+/** What a backend's `configure` gets: options from the policy document and the environment, merged. */
+export interface ProviderSettings {
+  readonly name: string
+  readonly options: Readonly<Record<string, unknown>>
+  /** NODE_ENV is production: refuse what is for development only. */
+  readonly production: boolean
+  /** Make the master key where there is none. */
+  readonly create: boolean
+  /** What seals the master keys of backends that hold them themselves; text as it was given. */
+  readonly rootSecret?: RootSecretText
+}
+
+/** The root secret as text: a key in one of its spellings, or a password. */
+export interface RootSecretText {
+  readonly kind: 'key' | 'password'
+  readonly text: string
+}
+
 /** A library the user passes in: the module itself or a function that brings it. */
 export type LibImport<T> = T | (() => T | Promise<T>)
 

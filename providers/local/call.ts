@@ -23,8 +23,8 @@ export function localErrorCode(error: unknown): ProviderErrorCode {
 }
 
 /**
- * @throws KeywrightError ERR_ABORTED when the signal is aborted, ERR_PROVIDER_TIMEOUT when AbortSignal.timeout did it.
- * The reason itself may be anything, so it is not passed on.
+ * @throws KeywrightError ERR_ABORTED when the signal is aborted, ERR_PROVIDER_TIMEOUT when
+ * AbortSignal.timeout did it. The reason itself may be anything, so it is not passed on.
  */
 export function assertNotAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted !== true) return
@@ -37,7 +37,9 @@ export function assertNotAborted(signal: AbortSignal | undefined): void {
   throw new KeywrightError('ERR_ABORTED', 'the call was aborted')
 }
 
-/** Throws ERR_ARGUMENT_INVALID unless `bytes` are 1 to `most` bytes; a copy of them, which the caller wipes. */
+/**
+ * Throws ERR_ARGUMENT_INVALID unless `bytes` are 1 to `most` bytes; a copy of them, which the caller wipes.
+ */
 export function copyPayload(bytes: unknown, most: number): Uint8Array {
   if (!(bytes instanceof Uint8Array)) {
     throw new KeywrightError('ERR_ARGUMENT_INVALID', `"key" expected Uint8Array, got ${typeof bytes}`)

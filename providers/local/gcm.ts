@@ -1,7 +1,7 @@
 /**
  * AES-256-GCM as the local providers use it, for wraps and for the sealed part of a key file alike:
- * `nonce (12) || ciphertext || tag (16)`. The nonce is random, made here and nowhere else; a master key wraps data
- * keys, of which there are far fewer than the 2^32 that NIST SP 800-38D allows for random nonces.
+ * `nonce (12) || ciphertext || tag (16)`. The nonce is random, made here and nowhere else; a master key wraps
+ * data keys, of which there are far fewer than the 2^32 that NIST SP 800-38D allows for random nonces.
  */
 import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from 'node:crypto'
 
@@ -19,7 +19,10 @@ export function gcmSeal(key: KeyObject, plaintext: Uint8Array, aad: Uint8Array):
   return Buffer.concat([nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
 }
 
-/** The plaintext, or `undefined` for whatever reason it cannot be opened, so that no caller can tell the reasons apart. */
+/**
+ * The plaintext, or `undefined` for whatever reason it cannot be opened, so that no caller can tell the
+ * reasons apart.
+ */
 export function gcmOpen(key: KeyObject, blob: Uint8Array, aad: Uint8Array): Buffer | undefined {
   if (blob.length < GCM_OVERHEAD_BYTES) return undefined
   const decipher = createDecipheriv('aes-256-gcm', key, blob.subarray(0, NONCE_BYTES), {

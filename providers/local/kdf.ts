@@ -1,12 +1,15 @@
-/** From the root secret to the key that seals a key file. The parameters stand in the file, so their bounds stand here. */
+/**
+ * From the root secret to the key that seals a key file. The parameters stand in the file, so their bounds
+ * stand here.
+ */
 import crypto, { hkdf, type KeyObject, randomBytes, scrypt } from 'node:crypto'
 import { promisify } from 'node:util'
 import { KeywrightError } from '../../src/provider.ts'
 import type { HeldRootSecret } from './root-secret.ts'
 
 /**
- * How the sealing key is derived. A password goes through Argon2id (RFC 9106) or scrypt (RFC 7914), a root key through
- * HKDF-SHA256 (RFC 5869). `salt` is base64 of 16 random bytes.
+ * How the sealing key is derived. A password goes through Argon2id (RFC 9106) or scrypt (RFC 7914), a root
+ * key through HKDF-SHA256 (RFC 5869). `salt` is base64 of 16 random bytes.
  */
 export type Kdf =
   | { readonly name: 'hkdf-sha256'; readonly salt: string }
@@ -40,7 +43,9 @@ const SALT_BYTES = 16
 const HKDF_INFO = 'keywright-keyfile v1 sealing key'
 const LEAST_ARGON2_WORK_KIB = 35_840
 
-/** Lower bounds keep a password expensive to guess; upper ones keep a hostile file from asking for all memory. */
+/**
+ * Lower bounds keep a password expensive to guess; upper ones keep a hostile file from asking for all memory.
+ */
 const BOUNDS = {
   'hkdf-sha256': {},
   argon2id: { memoryKiB: [7_168, 1_048_576], parallelism: [1, 4], passes: [1, 12] },

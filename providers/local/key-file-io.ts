@@ -1,7 +1,9 @@
-/** Reading, making and replacing a key file on disk. What stands in it is the business of master-keyset.ts. */
+/**
+ * Reading, making and replacing a key file on disk. What stands in it is the business of master-keyset.ts.
+ */
 import { constants } from 'node:fs'
-import { chown, lstat, mkdir, open, realpath, stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { chown, lstat, mkdir, open, readdir, realpath, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { KeywrightError, replaceFile, withFileLock } from '../../src/provider.ts'
 import { assertNotAborted } from './call.ts'
 import { deriveSealingKey, type KdfOptions, newKdf } from './kdf.ts'
@@ -87,11 +89,12 @@ export async function keyFileStamp(path: string): Promise<string> {
 }
 
 /**
- * Makes a key file with one new master key, and its folder where that is missing (mode 0700). Durable when it resolves.
+ * Makes a key file with one new master key, and its folder where that is missing (mode 0700). Durable when it
+ * resolves.
  *
- * @throws KeywrightError ERR_KEY_FILE_EXISTS (whatever is there is left untouched), ERR_ROOT_SECRET_MISSING (production
- * without a root secret), ERR_ROOT_SECRET_INVALID, ERR_ARGUMENT_INVALID (kdf), ERR_ABORTED, ERR_FILE_LOCKED,
- * ERR_PROVIDER_FAILED (cannot be written).
+ * @throws KeywrightError ERR_KEY_FILE_EXISTS (whatever is there is left untouched), ERR_ROOT_SECRET_MISSING
+ * (production without a root secret), ERR_ROOT_SECRET_INVALID, ERR_ARGUMENT_INVALID (kdf), ERR_ABORTED,
+ * ERR_FILE_LOCKED, ERR_PROVIDER_FAILED (cannot be written).
  */
 export async function createKeyFile(options: CreateKeyFileOptions): Promise<CreatedKeyFile> {
   const { rootSecret } = options
@@ -109,22 +112,23 @@ export async function makeKeyFile(
   await assertFree(path)
   const seal = root === undefined ? undefined : await newSeal(root, options.kdf)
   const keyset = createMasterKeyset(Date.now())
-  const write = () => replaceFile(path, formatKeyFile(keyset, seal), { exclusive: true, mode: FILE_MODE })
+  const write = async (): Promise<void> => {
+    await replaceFile(path, formatKeyFile(keyset, seal), { exclusive: true, mode: FILE_MODE })
+  }
   try {
     await makeFolder(dirname(path))
     await withFileLock(path, write, lockOptions(options.lockTimeoutMs, signal))
   } catch (error) {
-    throw (error as NodeJS.ErrnoException).code === 'EEXIST'
-      ? exists(path)
-      : toWriteError(path, error, signal)
+    const { code, syscall } = error as NodeJS.ErrnoException // mkdir says EEXIST for a file in place of a folder
+    throw code === 'EEXIST' && syscall === 'link' ? exists(path) : toWriteError(path, error, signal)
   }
   return { masterKeyId: masterKeyIdOf(keyset.id), masterKeyVersion: '1', sealed: seal !== undefined }
 }
 
 /**
- * Replaces the key file by what `next` makes of it, while no other process does the same. Mode and (where the system
- * lets us) owner stay as they were: the programs that could read it still can. The file behind a symbolic link is
- * replaced, not the link.
+ * Replaces the key file by what `next` makes of it, while no other process does the same. Mode and (where the
+ * system lets us) owner stay as they were: the programs that could read it still can. The file behind a
+ * symbolic link is replaced, not the link.
  *
  * @throws KeywrightError ERR_KEY_FILE_MISSING, ERR_KEY_FILE_UNREADABLE, ERR_ABORTED, ERR_FILE_LOCKED,
  * ERR_PROVIDER_FAILED (cannot be written), and whatever `next` throws.
@@ -141,6 +145,7 @@ export async function replaceKeyFile(
   const replace = async (): Promise<void> => {
     const { before, text } = await next()
     assertNotAborted(signal)
+    await removeLeftovers(target)
     await replaceFile(target, text, { mode: before.mode })
     const written = await stat(target)
     if (written.uid === before.uid && written.gid === before.gid) return
@@ -185,6 +190,19 @@ async function makeFolder(path: string): Promise<void> {
     const folder = await open(above, 'r')
     await folder.sync().finally(() => folder.close())
   }
+}
+
+/**
+ * Removes what a process left that was killed while it wrote: it holds master keys too. All writers hold the
+ * lock, so whatever has the name of a temporary file of `replaceFile` now is nobody's.
+ */
+async function removeLeftovers(path: string): Promise<void> {
+  const start = `.${basename(path)}.`
+  const names = await readdir(dirname(path))
+  const left = names.filter(
+    (name) => name.startsWith(start) && /^[0-9a-f]{12}\.tmp$/.test(name.slice(start.length)),
+  )
+  for (const name of left) await unlink(join(dirname(path), name))
 }
 
 function lockOptions(timeoutMs: number | undefined, signal: AbortSignal | undefined) {

@@ -65,14 +65,16 @@ export class KeyFile {
     return this.#opened
   }
 
-  /** What is in memory, for unwrapping: versions never change, and a lost file is no reason to stop reading. */
+  /**
+   * What is in memory, for unwrapping: versions never change, and a lost file is no reason to stop reading.
+   */
   async known(): Promise<OpenedKeyFile> {
     return this.#opened ?? this.reload()
   }
 
   /**
-   * What is in the file, for wrapping: nothing is wrapped under a key that is not in the file any more. Looks at the
-   * file when the last look is longer ago than the interval, or now when `always`.
+   * What is in the file, for wrapping: nothing is wrapped under a key that is not in the file any more. Looks
+   * at the file when the last look is longer ago than the interval, or now when `always`.
    */
   async fresh(always: boolean): Promise<OpenedKeyFile> {
     const opened = this.#opened
@@ -129,7 +131,10 @@ export class KeyFile {
     return opened
   }
 
-  /** Makes the file only when this process has not seen it yet: a file that went away is not replaced by another. */
+  /**
+   * Makes the file only when this process has not seen it yet: a file that went away is not replaced by
+   * another.
+   */
   async #read(): Promise<RawKeyFile> {
     const { path, root } = this.#settings
     try {

@@ -1,9 +1,9 @@
 /**
  * A provider whose master keys are in this process: wraps and unwraps with them, wherever they come from.
  *
- * A wrap is `nonce (12) || ciphertext || tag (16)`, AES-256-GCM under one master key version. Its associated data is
- * `length (4, big-endian) || masterKeyId || length (4, big-endian) || masterKeyVersion || canonical context`, so that a
- * wrap that is given another label does not open.
+ * A wrap is `nonce (12) || ciphertext || tag (16)`, AES-256-GCM under one master key version. Its associated
+ * data is `length (4, big-endian) || masterKeyId || length (4, big-endian) || masterKeyVersion || canonical
+ * context`, so that a wrap that is given another label does not open.
  */
 import type { KeyObject } from 'node:crypto'
 import {

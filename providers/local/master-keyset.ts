@@ -1,8 +1,9 @@
 /**
  * The master keys of one key file, and the file's format. Pure: no file is touched here.
  *
- * A key file (format "keywright-keyfile", version 1) is ASCII text that is also a JSON document. It is written in
- * exactly one way, byte for byte, with two spaces before each member, one member a line, LF line ends:
+ * A key file (format "keywright-keyfile", version 1) is ASCII text that is also a JSON document. It is
+ * written in exactly one way, byte for byte, with two spaces before each member, one member a line, LF line
+ * ends:
  *
  *     {
  *       "format": "keywright-keyfile",
@@ -21,14 +22,16 @@
  * - id: 16 random bytes as lower-case hex, made with the file. Wraps name it: `keyfile:<id>`.
  * - generation: 1, then plus 1 with every change. A file that goes back is refused.
  * - current: the version that new wraps use, one of `versions`, which ascend. createdAt is ISO 8601 in UTC.
- * - kdf: how the sealing key follows from the root secret. `argon2id` and `scrypt` (`{"N","name","p","r","salt"}`) take
- *   a password (UTF-8 of its NFC) and give 32 bytes. `hkdf-sha256` (`{"name","salt"}`) takes a root key of 32 bytes;
- *   its info is "keywright-keyfile v1 sealing key". salt is base64 of 16 bytes. Members stand in alphabetical order.
- * - sealed: base64 of `nonce (12) || ciphertext || tag (16)`, AES-256-GCM under the sealing key. The plaintext is the
- *   32-byte master keys, one after another, in the order of `versions`. Raw bytes, unlike text, can be wiped.
- *   The associated data is the RFC 8785 form of the object with the members current, format, generation, id, kdf, v
- *   and versions as they stand in the file.
- * - sha256: lower-case hex of the SHA-256 of all bytes before this line. It finds damage; only `sealed` finds malice.
+ * - kdf: how the sealing key follows from the root secret. `argon2id` and `scrypt`
+ *   (`{"N","name","p","r","salt"}`) take a password (UTF-8 of its NFC) and give 32 bytes. `hkdf-sha256`
+ *   (`{"name","salt"}`) takes a root key of 32 bytes; its info is "keywright-keyfile v1 sealing key". salt is
+ *   base64 of 16 bytes. Members stand in alphabetical order.
+ * - sealed: base64 of `nonce (12) || ciphertext || tag (16)`, AES-256-GCM under the sealing key. The
+ *   plaintext is the 32-byte master keys, one after another, in the order of `versions`. Raw bytes, unlike
+ *   text, can be wiped. The associated data is the RFC 8785 form of the object with the members current,
+ *   format, generation, id, kdf, v and versions as they stand in the file.
+ * - sha256: lower-case hex of the SHA-256 of all bytes before this line. It finds damage; only `sealed` finds
+ *   malice.
  *
  * An unsealed file (development only) has, in place of "kdf" and "sealed", the lines `"unsealed": true` and
  * `"keys": "<base64 of the master keys>"`.
@@ -107,8 +110,9 @@ export function formatKeyFile(keyset: MasterKeyset, seal?: { kdf: Kdf; key: KeyO
 /**
  * Reads the text of a key file; `path` is for messages.
  *
- * @throws KeywrightError ERR_KEY_FILE_EMPTY, ERR_KEY_FILE_TRUNCATED (its end is missing), ERR_KEY_FILE_CORRUPT (whole,
- * but not as it was written, or no key file at all), ERR_KEY_FILE_UNREADABLE (a newer format).
+ * @throws KeywrightError ERR_KEY_FILE_EMPTY, ERR_KEY_FILE_TRUNCATED (its end is missing),
+ * ERR_KEY_FILE_CORRUPT (whole, but not as it was written, or no key file at all), ERR_KEY_FILE_UNREADABLE (a
+ * newer format).
  */
 export function parseKeyFile(text: string, path: string): KeyFileDocument {
   if (text.trim() === '') throw broken('EMPTY', `the key file is empty: ${path}`)

@@ -1,6 +1,6 @@
 /** The root secret: what seals the master keys of the providers that hold them themselves. */
 import { createSecretKey, type KeyObject } from 'node:crypto'
-import { KeywrightError } from '../../src/provider.ts'
+import { KeywrightError, type RootSecretText } from '../../src/provider.ts'
 
 /** A random key of 32 bytes, or a password, which goes through a slow key derivation first. */
 export type RootSecret =
@@ -22,11 +22,12 @@ const ACCEPTED =
   'use 32 random bytes as base64, base64url or 64 hex digits, or the base64 of a Fernet key; make one with: openssl rand -base64 32'
 
 /**
- * The 32 bytes of a root key in one of its spellings: base64 or base64url (padded or not), 64 hex digits, a Fernet key
- * (which is base64url of 32 bytes), or the base64 of a Fernet key's 44 characters. White space around it is ignored.
+ * The 32 bytes of a root key in one of its spellings: base64 or base64url (padded or not), 64 hex digits, a
+ * Fernet key (which is base64url of 32 bytes), or the base64 of a Fernet key's 44 characters. White space
+ * around it is ignored.
  *
- * @throws KeywrightError ERR_ROOT_SECRET_INVALID for anything else, and for 32 times the same byte. It tells the number
- * of bytes found, never the value.
+ * @throws KeywrightError ERR_ROOT_SECRET_INVALID for anything else, and for 32 times the same byte. It tells
+ * the number of bytes found, never the value.
  */
 export function parseRootKey(text: string): Uint8Array {
   const trimmed = text.trim()
@@ -43,11 +44,16 @@ export function parseRootKey(text: string): Uint8Array {
   return key
 }
 
+/** The root secret that a text means. Throws as `parseRootKey` does. */
+export function parseRootSecret({ kind, text }: RootSecretText): RootSecret {
+  return kind === 'key' ? { kind, bytes: parseRootKey(text) } : { kind, password: text }
+}
+
 /**
  * Copies a root secret into a key object.
  *
- * @throws KeywrightError ERR_ROOT_SECRET_INVALID for a key that is not 32 bytes or 32 times the same byte, and for a
- * password that is shorter than 8 characters or not well-formed Unicode.
+ * @throws KeywrightError ERR_ROOT_SECRET_INVALID for a key that is not 32 bytes or 32 times the same byte,
+ * and for a password that is shorter than 8 characters or not well-formed Unicode.
  */
 export function holdRootSecret(secret: RootSecret): HeldRootSecret {
   const bytes = secret.kind === 'key' ? Uint8Array.from(secret.bytes) : passwordBytes(secret.password)
@@ -81,7 +87,9 @@ function isHex(text: string): boolean {
   return text.length % 2 === 0 && /^[0-9a-fA-F]+$/.test(text)
 }
 
-/** Buffer.from skips characters that do not belong; so one alphabet, right padding and the canonical spelling. */
+/**
+ * Buffer.from skips characters that do not belong; so one alphabet, right padding and the canonical spelling.
+ */
 function decodeBase64(text: string): Buffer | undefined {
   const match = /^(?:([A-Za-z0-9+/]+)|([A-Za-z0-9_-]+))(={0,2})$/.exec(text)
   if (match === null) return undefined

@@ -24,10 +24,11 @@ interface Trunk {
   readonly prev: string | undefined
 }
 
-/** Records `from` to `to` are missing so far. */
+/** Records `from` to `to` are missing so far; `hash` is that of the last of them, as what comes after names it. */
 interface Gap {
   readonly from: number
   readonly to: number
+  readonly hash: string
   readonly finding: Finding
   found: number
   foundAt: number
@@ -44,6 +45,10 @@ const isCheckpoint = (record: AuditRecord): boolean => record.event === 'audit.c
 /** The record of a line that holds together by itself. */
 const sound = (item: Item | undefined): AuditRecord | undefined =>
   item?.fault === undefined ? item?.record : undefined
+
+/** Whether a record is one of those that are missing. Only of the last of them the hash is known. */
+const belongs = ({ from, to, hash }: Pick<Gap, 'from' | 'to' | 'hash'>, seq: number, link: string): boolean =>
+  from <= seq && (seq < to || (seq === to && link === hash))
 
 function follows(trunk: Trunk, record: AuditRecord): boolean {
   if (isCheckpoint(record)) return trunk.seq === 0 && record.prev === NO_HASH
@@ -68,29 +73,15 @@ export class ChainChecker {
   #first: AuditRecord | undefined
   #last: AuditRecord | undefined
 
-  /** Keeps at most `limit` problems and counts the others. */
-  constructor(head: AuditHead | 'malformed' | undefined, limit: number) {
-    this.#head = head === 'malformed' ? undefined : head
+  /** `head` as it was before the log was read. Keeps at most `limit` problems and counts the others. */
+  constructor(head: AuditHead | undefined, limit: number) {
+    this.#head = head
     this.#limit = limit
-    if (head === 'malformed')
-      this.#report('head', 0, 'the head is malformed: whether the end was cut is unknown')
   }
 
-  get lines(): number {
-    return this.#lines
-  }
-
-  get first(): AuditRecord | undefined {
-    return this.#first
-  }
-
-  get last(): AuditRecord | undefined {
-    return this.#last
-  }
-
-  /** The checkpoint the log begins with. */
-  get checkpoint(): AuditRecord | undefined {
-    return this.#checkpoint
+  /** The number of lines, the first and last record of the chain, and the checkpoint it begins with. */
+  get seen() {
+    return { lines: this.#lines, first: this.#first, last: this.#last, checkpoint: this.#checkpoint }
   }
 
   /** The next line. */
@@ -101,11 +92,14 @@ export class ChainChecker {
     this.#waiting = item
   }
 
-  /** No line follows. Resolves what was open and gives the problems in order of their lines. */
-  finish(): { problems: Finding[]; more: number } {
+  /**
+   * No line follows; `head` as it is now. Resolves what was open and gives the problems in order of their lines.
+   */
+  finish(head: AuditHead | 'malformed' | undefined): { problems: Finding[]; more: number } {
     if (this.#waiting !== undefined) this.#judge(this.#waiting, undefined)
     this.#waiting = undefined
     this.#checkEnd()
+    this.#checkHead(head)
     this.#checkAnnouncement()
     for (const gap of this.#gaps) this.#settle(gap)
     return { problems: this.#findings.sort((a, b) => a.line - b.line), more: this.#more }
@@ -181,19 +175,15 @@ export class ChainChecker {
   #broken(line: number, record: AuditRecord, next: AuditRecord | undefined): void {
     const trunk = this.#trunk
     const { seq } = record
-    if (seq === trunk.seq && record.prev === trunk.prev && this.#isConfirmed(record, next)) {
-      this.#report(
-        'inserted',
-        trunk.line,
-        `of two records ${seq}, this is not the one the chain goes on from`,
-        seq,
-      )
+    if (this.#isTwin(record) && this.#isConfirmed(record, next)) {
+      this.#rejectTrunk()
       this.#advance(line, record)
     } else if (seq <= trunk.seq) this.#late(line, record)
     else if (isCheckpoint(record)) {
       this.#report('inserted', line, 'a checkpoint stands in the middle of the log', seq)
     } else if (seq > trunk.seq + 1) {
-      this.#missing(trunk.seq + 1, seq - 1, line, trunk.line === 0 ? 'cut-start' : 'removed')
+      const gap = { from: trunk.seq + 1, to: seq - 1, hash: record.prev }
+      this.#missing(gap, line, trunk.line === 0 ? 'cut-start' : 'removed')
       this.#advance(line, record)
     } else if (trunk.line > 0 && this.#isConfirmed(record, next)) {
       this.#report(
@@ -209,6 +199,20 @@ export class ChainChecker {
     }
   }
 
+  /** Another record in the place of the last one. */
+  #isTwin({ seq, prev, hash }: AuditRecord): boolean {
+    return seq === this.#trunk.seq && prev === this.#trunk.prev && hash !== this.#trunk.link
+  }
+
+  /** The last line was taken for part of the chain, but the chain goes on from its twin. */
+  #rejectTrunk(): void {
+    const { line, seq } = this.#trunk
+    const message = `of two records ${seq}, this is not the one the chain goes on from`
+    const known = this.#findings.find((finding) => finding.line === line)
+    if (known === undefined) this.#report('inserted', line, message, seq)
+    else Object.assign(known, { kind: 'inserted', message })
+  }
+
   /** The next record goes on from this one, or the head names it. */
   #isConfirmed(record: AuditRecord, next: AuditRecord | undefined): boolean {
     if (next === undefined) return this.#head?.hash === record.hash
@@ -217,26 +221,31 @@ export class ChainChecker {
 
   /** A record whose turn is over: one that was missing, or a second one. */
   #late(line: number, record: AuditRecord): void {
-    const { seq } = record
-    const gap = this.#gaps.find(({ from, to }) => from <= seq && seq <= to)
+    const { seq, link } = positionAfter(record)
+    const gap = this.#gaps.find((missing) => belongs(missing, seq, link))
     if (gap === undefined) {
-      this.#report('duplicate', line, `a second record ${seq}`, seq)
+      this.#report('duplicate', line, `a second record ${seq}, or a false one`, seq)
       return
     }
     gap.found += 1
     if (gap.foundAt === 0) gap.foundAt = line
   }
 
-  /** Records `from` to `to` are not where they should be. */
-  #missing(from: number, to: number, line: number, kind: 'removed' | 'cut-start' | 'cut-end'): void {
-    const moved = this.#early.filter(({ seq }) => from <= seq && seq <= to)
+  /** Records are not where they should be. */
+  #missing(
+    gap: Pick<Gap, 'from' | 'to' | 'hash'>,
+    line: number,
+    kind: 'removed' | 'cut-start' | 'cut-end',
+  ): void {
+    const { from, to } = gap
+    const moved = this.#early.filter(({ seq, hash }) => belongs(gap, seq, hash))
     for (const { seq, finding } of moved) {
       finding.kind = 'reordered'
       finding.message = `record ${seq} stands before its place`
     }
     if (moved.length > to - from) return
     const finding = this.#report(kind, line, `${range(from, to)} missing here`, from)
-    if (this.#gaps.length < this.#limit) this.#gaps.push({ from, to, finding, found: 0, foundAt: 0 })
+    if (this.#gaps.length < this.#limit) this.#gaps.push({ ...gap, finding, found: 0, foundAt: 0 })
   }
 
   /** At the end it is known which of the missing records stand elsewhere. */
@@ -251,14 +260,19 @@ export class ChainChecker {
   }
 
   #checkEnd(): void {
-    const head = this.#head
-    const { seq } = this.#trunk
-    if (head === undefined) {
-      if (this.#lines === 0 || this.#findings.some(({ kind }) => kind === 'head')) return
-      this.#report('head', 0, 'the log has no head: whether its end was cut is unknown')
-    } else if (head.seq > seq) this.#missing(seq + 1, head.seq, this.#lines + 1, 'cut-end')
-    else if (this.#first !== undefined && head.seq < this.#first.seq) {
-      this.#report('head', 0, `the head names record ${head.seq}, from before the start of the log`, head.seq)
+    const from = this.#trunk.seq + 1
+    const { seq: to, hash } = this.#head ?? { seq: 0, hash: NO_HASH }
+    if (to >= from) this.#missing({ from, to, hash }, this.#lines + 1, 'cut-end')
+  }
+
+  /** A log that was begun or pruned while it was read has had its head since. */
+  #checkHead(head: AuditHead | 'malformed' | undefined): void {
+    if (head === 'malformed') {
+      this.#report('head', 0, 'the head is malformed: whether the end was cut is unknown')
+    } else if (head === undefined) {
+      if (this.#lines > 0) this.#report('head', 0, 'the log has no head: whether its end was cut is unknown')
+    } else if (this.#checkpoint !== undefined && head.seq <= this.#checkpoint.seq) {
+      this.#report('head', 0, `the head names record ${head.seq}, which was dropped long ago`, head.seq)
     }
   }
 

@@ -11,7 +11,7 @@
  */
 import type { BigIntStats } from 'node:fs'
 import { type FileHandle, mkdir, open, readFile, rename, unlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { KeywrightError } from '../errors.ts'
 import { replaceFile, syncDirectory, withFileLock } from '../files/atomic.ts'
 import { canonicalJson, NO_HASH } from './chain.ts'
@@ -73,6 +73,13 @@ function isUnchanged(known: KnownTail | undefined, stats: BigIntStats): known is
     known.stats.size === stats.size &&
     known.stats.mtimeNs === stats.mtimeNs
   )
+}
+
+/** Makes a folder with those above it, and their names durable: a log is no good in a folder that is lost. */
+async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true, mode: FOLDER_MODE })
+  if (first === undefined) return
+  for (let made = folder; made.startsWith(first); made = dirname(made)) await syncDirectory(dirname(made))
 }
 
 /** Opens the log for writing; makes it when it is missing. */
@@ -192,12 +199,12 @@ class FileAuditSink implements AuditSink {
   #known: KnownTail | undefined
 
   constructor(options: FileAuditSinkOptions) {
-    this.#path = options.path
+    this.#path = resolve(options.path)
     this.#timeoutMs = options.lockTimeoutMs ?? 30_000
   }
 
   async exclusive<T>(critical: (writer: AuditWriter) => Promise<T>): Promise<T> {
-    await mkdir(dirname(this.#path), { recursive: true, mode: FOLDER_MODE })
+    await makeFolder(dirname(this.#path))
     return withFileLock(this.#path, () => this.#write(critical), { timeoutMs: this.#timeoutMs })
   }
 

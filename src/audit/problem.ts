@@ -4,7 +4,7 @@
  * - edited: the content does not fit its hash, or the hash is not the one its neighbours name
  * - removed: records are missing in between
  * - inserted: a line that is no part of the chain
- * - duplicate: a second record with a `seq` that was there already
+ * - duplicate: a second or false record with a `seq` whose turn is over
  * - reordered: records stand in another place
  * - cut-start: records are missing before the first line, and no checkpoint stands for them
  * - cut-end: records are missing after the last line, which the head names

@@ -58,10 +58,10 @@ export interface AuditReport {
  */
 export async function verifyAudit(sink: AuditSink, options: VerifyOptions = {}): Promise<AuditReport> {
   const head = await readHead(sink) // before the log, which may grow meanwhile: then it is behind, never ahead
-  const checker = new ChainChecker(head, checkLimit(options.limit))
+  const checker = new ChainChecker(head === 'malformed' ? undefined : head, checkLimit(options.limit))
   const torn = await follow(sink, checker)
-  const { problems, more } = checker.finish()
-  const { first, last, checkpoint, lines } = checker
+  const { problems, more } = checker.finish(await readHead(sink))
+  const { first, last, checkpoint, lines } = checker.seen
   if (checkpoint !== undefined && options.checkMac !== undefined) {
     const problem = await macProblem(checkpoint, options.checkMac)
     if (problem !== undefined) problems.unshift(problem)

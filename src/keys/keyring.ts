@@ -224,7 +224,17 @@ export class Keyring {
     if (pending !== undefined) await this.#openAhead(pending)
     await this.#cache.open(current, aheadMs)
     await this.#leaseFor(current)
+    this.#releaseLeasesExcept(current.id, pending?.id)
     this.#setDeadlines()
+  }
+
+  /** A replaced key encrypts no more: what was leased for it goes back. One that fails only costs budget. */
+  #releaseLeasesExcept(...ids: readonly (number | undefined)[]): void {
+    for (const [id, lease] of this.#leases) {
+      if (ids.includes(id)) continue
+      this.#leases.delete(id)
+      lease.release().catch(() => undefined)
+    }
   }
 
   /** The next version is opened before its turn; if that fails now, the next refresh tries again. */

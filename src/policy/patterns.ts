@@ -49,13 +49,31 @@ export function compareRank(a: Pattern, b: Pattern): number {
 }
 
 /** Whether `pattern` matches a normalised field path. */
-export function matches(pattern: Pattern, field: string): boolean {
-  return intersects(pattern, { anyPrefix: false, segments: field.split('.'), rank: [0, 0] }, sameLiteral)
+export function matches({ anyPrefix, segments }: Pattern, field: string): boolean {
+  const path = field.split('.')
+  const before = path.length - segments.length
+  if (anyPrefix ? before < 0 : before !== 0) return false
+  return segments.every((segment, index) => segmentMatches(segment, path[before + index] ?? ''))
+}
+
+function segmentMatches(segment: string, text: string): boolean {
+  const star = segment.indexOf('*')
+  if (star < 0) return segment === text
+  if (!text.startsWith(segment.slice(0, star))) return false
+  if (!text.endsWith(segment.slice(segment.lastIndexOf('*') + 1))) return false
+  return globsMeet([...segment], [...text], isStar, never, Object.is) // a star in the text is only a character
 }
 
 /** Whether some field path is matched by both patterns. Exact. */
 export function patternsIntersect(a: Pattern, b: Pattern): boolean {
-  return intersects(a, b, (one, other) => globsMeet([...one], [...other], isStar, isStar, Object.is))
+  const segmentsMeet = (one: string, other: string): boolean =>
+    globsMeet([...one], [...other], isStar, isStar, Object.is)
+  return globsMeet(tokensOf(a), tokensOf(b), isPrefix, isPrefix, segmentsMeet)
+}
+
+/** The segments, with {@link PREFIX} in front for any number of others. */
+function tokensOf({ anyPrefix, segments }: Pattern): readonly string[] {
+  return anyPrefix ? [PREFIX, ...segments] : segments
 }
 
 /** A field path that `pattern` matches and that is unlikely to be matched by a pattern with other literal segments. */
@@ -64,47 +82,31 @@ export function sampleField(pattern: Pattern): string {
   return (pattern.anyPrefix ? ['any', ...segments] : segments).join('.')
 }
 
+/** No segment has a dot. */
+const PREFIX = '.'
+
+const isPrefix = (token: string): boolean => token === PREFIX
 const isStar = (character: string): boolean => character === '*'
 const never = (): boolean => false
-
-/** A star in `field` is a character like any other. */
-function sameLiteral(segment: string, field: string): boolean {
-  return globsMeet([...segment], [...field], isStar, never, Object.is)
-}
-
-const PREFIX = Symbol('any number of segments')
-
-function intersects(a: Pattern, b: Pattern, unify: (a: string, b: string) => boolean): boolean {
-  const tokens = (pattern: Pattern): (string | typeof PREFIX)[] =>
-    pattern.anyPrefix ? [PREFIX, ...pattern.segments] : [...pattern.segments]
-  const isPrefix = (token: string | typeof PREFIX): boolean => token === PREFIX
-  return globsMeet(
-    tokens(a),
-    tokens(b),
-    isPrefix,
-    isPrefix,
-    (one, other) => typeof one === 'string' && typeof other === 'string' && unify(one, other),
-  )
-}
 
 /**
  * Whether two sequences in which some tokens are wildcards (any run, also none) have a common reading: the reachable
  * states of their product automaton, row by row. O(a × b), whatever the number of wildcards.
  */
-function globsMeet<T>(
-  a: readonly T[],
-  b: readonly T[],
-  wildA: (token: T) => boolean,
-  wildB: (token: T) => boolean,
-  unify: (a: T, b: T) => boolean,
+function globsMeet(
+  a: readonly string[],
+  b: readonly string[],
+  wildA: (token: string) => boolean,
+  wildB: (token: string) => boolean,
+  unify: (a: string, b: string) => boolean,
 ): boolean {
   // reach[j]: the first i tokens of a and the first j tokens of b can be read as the same text.
   let reach = new Array<boolean>(b.length + 1).fill(false)
   for (let i = 0; i <= a.length; i++) {
     const row = new Array<boolean>(b.length + 1).fill(false)
-    const left = a[i - 1] as T
+    const left = a[i - 1] ?? ''
     for (let j = 0; j <= b.length; j++) {
-      const right = b[j - 1] as T
+      const right = b[j - 1] ?? ''
       if (i === 0 && j === 0) row[0] = true
       else if (i > 0 && wildA(left) && (reach[j] || (j > 0 && row[j - 1]))) row[j] = true
       else if (j > 0 && wildB(right) && (row[j - 1] || (i > 0 && reach[j]))) row[j] = true

@@ -26,15 +26,16 @@ const keyTypeName = () => named(KEY_TYPE_PATTERN, KEY_TYPE_HINT)
 const providerName = () => named(PROVIDER_PATTERN, PROVIDER_NAME_HINT)
 
 const COUNT = 'expected a whole number above zero'
-const count = () => z.int({ error: COUNT }).positive({ error: COUNT })
-const countOrNever = () => z.union([count(), z.literal('never')], { error: `${COUNT}, or "never"` })
+const count = (error = COUNT) => z.int({ error }).positive({ error })
+const countOrNever = (error = `${COUNT}, or "never"`) =>
+  z.union([count(error), z.literal('never')], { error })
 
-const bytes = () =>
-  z.union([count(), z.literal('never'), z.string().regex(new RegExp(SIZE_PATTERN))], {
-    error: `${SIZE_HINT}, or "never"`,
-  })
-
-const sizeInRange = (value: string | number): boolean => value === 'never' || readSize(value) !== undefined
+const size = (error = `${SIZE_HINT}, or "never"`) =>
+  z
+    .union([count(error), z.literal('never'), z.string().regex(new RegExp(SIZE_PATTERN), { error })], {
+      error,
+    })
+    .refine((value) => value === 'never' || readSize(value) !== undefined, { error })
 
 const DAYS = 'expected a number of days above zero, at most 365000'
 const days = () => z.number({ error: DAYS }).min(1e-6, { error: DAYS }).max(365_000, { error: DAYS })
@@ -52,10 +53,7 @@ const rotation = z.strictObject({
   auto: about(z.boolean(), 'Rotate by itself when due. Otherwise a due rotation is only reported.'),
   age: about(duration(AGE), 'Rotation is due when the active key is older, e.g. "90d" or "never".'),
   messages: about(countOrNever(), 'Rotation is due after so many messages, or "never".'),
-  bytes: about(
-    bytes().refine(sizeInRange, { error: SIZE_HINT }),
-    'Rotation is due after so many plaintext bytes: a number, "100 GiB" or "never".',
-  ),
+  bytes: about(size(), 'Rotation is due after so many plaintext bytes: a number, "100 GiB" or "never".'),
 })
 
 const cache = z.strictObject({

@@ -1,4 +1,6 @@
-/** What the provider contract and the providers' own tests share: the harness, contexts, failures, secrets. */
+/**
+ * What the provider contract and the providers' own tests share: the harness, contexts, failures, secrets.
+ */
 import { inspect } from 'node:util'
 import { expect } from 'vitest'
 import { canonicalBytes } from '../../src/crypto/canonical.ts'
@@ -6,7 +8,10 @@ import { type ErrorCode, KeywrightError } from '../../src/errors.ts'
 import type { KeyProvider, WrapContext, WrappedKey } from '../../src/provider.ts'
 
 export interface ProviderHarness {
-  /** Two providers with two different master keys. They may have the same instance name. The suite closes them. */
+  /**
+   * Two providers with two different master keys. They may have the same instance name. The suite closes
+   * them.
+   */
   open(): Promise<[KeyProvider, KeyProvider]>
   /** A new client on the master key of the first provider that `open` gave last. The suite closes it. */
   reopen?(): Promise<KeyProvider>

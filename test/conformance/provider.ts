@@ -1,4 +1,7 @@
-/** The contract of a KeyProvider as tests. A provider's own test file calls this first, then adds its edge cases. */
+/**
+ * The contract of a KeyProvider as tests. A provider's own test file calls this first, then adds its edge
+ * cases.
+ */
 import { randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, it } from 'vitest'
 import { ERROR_CODES } from '../../src/errors.ts'
@@ -17,8 +20,8 @@ import {
 export * from './provider-kit.ts'
 
 /**
- * Runs the contract against a provider. A skip needs a reason, and a test that needs a member which the harness has
- * not needs a skip: nothing is left out in silence.
+ * Runs the contract against a provider. A skip needs a reason, and a test that needs a member which the
+ * harness has not needs a skip: nothing is left out in silence.
  */
 export function runProviderConformance(
   name: string,

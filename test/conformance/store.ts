@@ -73,7 +73,9 @@ export function runStoreConformance(name: string, harness: StoreHarness): void {
       const clients = [await open(), await harness.reopen()]
       opened.push(...clients)
       const each = <T>(run: (store: KeyStore, place: number) => Promise<T>): Promise<T[]> =>
-        Promise.all(Array.from({ length: 10 }, (_, place) => clients.map((store) => run(store, place))).flat())
+        Promise.all(
+          Array.from({ length: 10 }, (_, place) => clients.map((store) => run(store, place))).flat(),
+        )
       const inserts = await each((store, place) => store.insert(recordOf({ id: 1 + place, version: 1 })))
       expect(inserts.filter((result) => result === 'inserted')).toHaveLength(1)
       const id = (await clients[1]?.list())?.records[0]?.id ?? 0

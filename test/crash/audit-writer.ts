@@ -20,6 +20,7 @@ try {
   }
   await log.close()
 } catch (error) {
-  process.stderr.write(`${(error as { code?: string }).code}\n`)
+  const { code, message } = error as { code?: string; message?: string }
+  process.stderr.write(`${code} ${message}\n`)
   process.exitCode = 3
 }

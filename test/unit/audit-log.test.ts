@@ -245,7 +245,10 @@ describe('a failure', () => {
   it('of the path rejects everybody who waits', async () => {
     const file = await newPath()
     await writeFile(file, '')
-    const log = new AuditLog({ sink: fileAuditSink({ path: join(file, 'audit.jsonl') }), clock: testClock() })
+    const log = new AuditLog({
+      sink: fileAuditSink({ path: join(file, 'sub', 'audit.jsonl') }),
+      clock: testClock(),
+    })
     const results = await Promise.allSettled([
       log.append(event(1)),
       log.append(event(2)),
@@ -288,7 +291,7 @@ describe('a failure', () => {
     const script = 'ulimit -f 8; exec "$@"'
     const args = ['-c', script, 'sh', process.execPath, WRITER, path, '100', '2', 'full']
     const { code, out, err } = await run('/bin/sh', args)
-    expect([code, err]).toEqual([3, 'ERR_AUDIT_FAILED\n'])
+    expect([code, err]).toEqual([3, 'ERR_AUDIT_FAILED cannot write to the audit log (EFBIG)\n'])
     const report = await verifyAudit(fileAuditSink({ path }))
     const acknowledged = out.split('\n').slice(0, -1).map(Number)
     expect(acknowledged.length).toBeGreaterThan(0)
@@ -299,7 +302,7 @@ describe('a failure', () => {
   it('of the rights: a folder that is read only', async () => {
     const { path } = await newLog(1)
     const folder = dirname(path)
-    // Rights do not stop root, so that the writer then runs as nobody, from a copy nobody can read.
+    // Rights do not stop root; then the writer runs as another user, from a copy which that user may read.
     const root = process.getuid?.() === 0
     const copy = await newPath()
     await cp(join(import.meta.dirname, '../../src'), join(copy, 'src'), { recursive: true })
@@ -318,7 +321,7 @@ describe('a failure', () => {
       ids,
     )
     await chmod(folder, 0o700)
-    expect([code, err]).toEqual([3, 'ERR_AUDIT_FAILED\n'])
+    expect([code, err]).toEqual([3, 'ERR_AUDIT_FAILED cannot write to the audit log (ERR_SQLITE_ERROR)\n'])
     expect(await verifyAudit(fileAuditSink({ path }))).toMatchObject({ ok: true })
   })
 
@@ -337,7 +340,8 @@ describe('a failure', () => {
         () => undefined,
         (reason) => reason,
       )
-      expect(error).toMatchObject({ code: 'ERR_AUDIT_FAILED', cause: undefined })
+      expect(error).toMatchObject({ code: 'ERR_AUDIT_FAILED' })
+      expect(error.cause).toBeUndefined()
       expect(JSON.stringify(error) + error.stack).not.toContain('SECRET')
     }
   })

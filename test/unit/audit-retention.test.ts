@@ -249,6 +249,16 @@ describe('a pruned log that was changed', () => {
     return { lines, check }
   }
 
+  it('its head put back to one from before', async () => {
+    const { path, sink, clock, log } = await newLog(2)
+    const old = await readFile(`${path}.head`)
+    await log.append([event(3), event(4)])
+    clock.advance(DAY)
+    await prune(sink, clock, 3)
+    await writeFile(`${path}.head`, old)
+    expect((await verifyAudit(sink)).problems).toMatchObject([{ kind: 'head', line: 0, seq: 2 }])
+  })
+
   it.each<[string, (lines: string[]) => string[], string[]]>([
     ['nothing', (lines) => lines, []],
     ['the checkpoint removed', (lines) => lines.slice(1), ['cut-start 1']],
@@ -262,7 +272,7 @@ describe('a pruned log that was changed', () => {
       ['reordered 1'],
     ],
     ['a line before the checkpoint', (lines) => ['garbage', ...lines], ['inserted 1']],
-    ['the end cut', (lines) => lines.slice(0, -1), ['checkpoint 1', 'cut-end 5']],
+    ['the end cut', (lines) => lines.slice(0, -1), ['checkpoint 1', 'cut-end 6']],
     ['only the checkpoint left', (lines) => lines.slice(0, 1), ['checkpoint 1', 'cut-end 2']],
     ['records swapped', (lines) => lines.with(2, lines[3] ?? '').with(3, lines[2] ?? ''), ['reordered 3']],
     [

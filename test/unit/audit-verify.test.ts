@@ -190,6 +190,20 @@ describe('verifyAudit', () => {
     ])
   })
 
+  it('tells a record that was moved from a false one with its number', async () => {
+    const forged = rewritten(good[7], { reason: 'nothing happened' })
+    const early = await verifyLines([...good.slice(0, 3), forged, ...good.slice(3, 7), ...good.slice(8)])
+    expect(early.problems).toMatchObject([
+      { kind: 'inserted', line: 4, seq: 8 },
+      { kind: 'removed', line: 9, seq: 8 },
+    ])
+    const late = await verifyLines([...good.toSpliced(7, 1), forged])
+    expect(late.problems).toMatchObject([
+      { kind: 'removed', line: 8, seq: 8 },
+      { kind: 'duplicate', line: 12, seq: 8 },
+    ])
+  })
+
   it('finds several problems, in the order of their lines', async () => {
     const report = await verifyLines([...good.with(1, falsified(good[1] ?? '')).toSpliced(6, 1), 'garbage'])
     expect(report.problems.map(({ kind, line }) => [kind, line])).toEqual([

@@ -1,6 +1,7 @@
 /** One process that works on a store: `node child.ts <command> <options of the store> <arguments>`, all JSON. */
-import openSqliteStore, { type SqliteStoreOptions } from '../../../stores/sqlite.ts'
+
 import type { KeyStore } from '../../../src/store.ts'
+import openSqliteStore, { type SqliteStoreOptions } from '../../../stores/sqlite.ts'
 import { recordOf } from './records.ts'
 
 type Command = (store: KeyStore, ...numbers: number[]) => Promise<unknown>
@@ -65,5 +66,7 @@ try {
   await store.close?.()
   process.stdout.write(`${JSON.stringify({ answer })}\n`)
 } catch (error) {
-  process.stdout.write(`${JSON.stringify({ code: (error as { code?: string }).code, text: String(error) })}\n`)
+  process.stdout.write(
+    `${JSON.stringify({ code: (error as { code?: string }).code, text: String(error) })}\n`,
+  )
 }

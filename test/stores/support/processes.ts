@@ -12,7 +12,11 @@ export const UNPRIVILEGED = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBOD
 /** Whether file modes can be tested here at all, and if not, why. */
 export function whyNotUnprivileged(): string | undefined {
   if (process.getuid === undefined) return 'no file modes on this system'
-  const probe = spawnSync(process.execPath, ['-e', "require('fs').accessSync(process.argv[1])", CHILD], UNPRIVILEGED)
+  const probe = spawnSync(
+    process.execPath,
+    ['-e', "require('fs').accessSync(process.argv[1])", CHILD],
+    UNPRIVILEGED,
+  )
   return probe.status === 0 ? undefined : 'the repository cannot be read by user nobody'
 }
 
@@ -30,7 +34,10 @@ export function startChild(
 ): ChildProcess {
   const flags = ['--experimental-strip-types', '--no-warnings']
   const given = [command, JSON.stringify(options), ...numbers.map(String)]
-  return spawn(process.execPath, [...flags, CHILD, ...given], { stdio: ['ignore', 'pipe', 'inherit'], ...user })
+  return spawn(process.execPath, [...flags, CHILD, ...given], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    ...user,
+  })
 }
 
 /** Runs a command to its end. */

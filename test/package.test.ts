@@ -1,0 +1,100 @@
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest'
+import { type Manifest, type Packed, packAndInstall, ROOT, run, tool } from './package/pack.ts'
+
+const SLOW_MS = 240_000
+const SHIPPED = /^(dist\/(src|providers|stores)\/.+\.(js|d\.ts)|(schema|docs)\/.+|[^/]+)$/
+const TOP_LEVEL = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json']
+
+const source = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
+let packed: Packed | undefined
+
+/** The project with the installed package; skips the test when there was no way to install it. */
+function projectOf(context: TestContext): string {
+  if (packed === undefined) throw new Error('the package was not packed')
+  if ('unreachable' in packed.project) return context.skip(packed.project.unreachable)
+  return packed.project.path
+}
+
+const packageOf = (context: TestContext): string => join(projectOf(context), 'node_modules', 'keywright')
+
+const filesOf = (context: TestContext): string[] =>
+  globSync('**/*', { cwd: packageOf(context), withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(packageOf(context).length + 1))
+    .sort()
+
+/** What can be imported: `keywright`, `keywright/providers/file`, …; a JSON file is no module. */
+const entries = Object.entries(source.exports)
+  .filter(([, target]) => typeof target === 'object')
+  .map(([path]) => `keywright${path.slice(1)}`)
+
+const targets = Object.values(source.exports).flatMap((target) =>
+  typeof target === 'string' ? [target] : Object.values(target),
+)
+
+beforeAll(async () => {
+  packed = await packAndInstall()
+}, SLOW_MS)
+
+afterAll(() => packed?.remove())
+
+describe('the packed file', () => {
+  it('holds what is meant to be shipped and nothing else', (context) => {
+    const files = filesOf(context)
+    expect(files.filter((path) => !SHIPPED.test(path))).toEqual([])
+    expect(files.filter((path) => !path.includes('/'))).toEqual(TOP_LEVEL)
+    expect(files).toContain('dist/src/index.js')
+  })
+
+  it('holds every file that the manifest names', (context) => {
+    const named = [...targets, ...Object.values(source.bin)]
+    expect(named.length).toBeGreaterThan(2)
+    expect(named.filter((path) => !existsSync(join(packageOf(context), path)))).toEqual([])
+  })
+
+  it('is in order for publint', async () => {
+    expect(await tool('publint', ['run', String(packed?.tarball), '--strict'], ROOT)).toMatchObject({ code: 0 })
+  })
+
+  it('has types that resolve as its code does', { timeout: SLOW_MS }, async () => {
+    const args = [String(packed?.tarball), '--profile', 'esm-only', '--no-color', '--format', 'ascii']
+    expect(await tool('attw', args, ROOT)).toMatchObject({ code: 0 })
+  })
+})
+
+describe('a project that installs it', () => {
+  const program = [
+    ...entries.map((entry, index) => `import * as entry${index} from '${entry}'`),
+    `export const count: number = [${entries.map((_, index) => `entry${index}`).join(', ')}]`,
+    '  .map((entry: object) => Object.keys(entry).length)',
+    '  .reduce((sum, names) => sum + names, 0)',
+  ].join('\n')
+  const config = {
+    compilerOptions: {
+      module: 'nodenext',
+      target: 'es2023',
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      skipLibCheck: false,
+      types: ['node'],
+      noEmit: true,
+    },
+    files: ['program.ts'],
+  }
+
+  it.each([
+    ['the oldest TypeScript', (project: string) => join(project, 'node_modules', 'typescript', 'bin', 'tsc'), '5.9'],
+    ['the newest TypeScript', () => join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '7.'],
+  ])('compiles with %s, our declarations checked', { timeout: SLOW_MS }, async (_name, compiler, version, ) => {
+    const project = projectOf(expect.getState() as never)
+    await writeFile(join(project, 'program.ts'), `${program}\n`)
+    await writeFile(join(project, 'tsconfig.json'), JSON.stringify(config))
+    const tsc = compiler(project)
+    expect((await run(process.execPath, [tsc, '--version'], project)).stdout).toContain(`Version ${version}`)
+    expect(await run(process.execPath, [tsc], project)).toEqual({ code: 0, stdout: '', stderr: '' })
+  })
+})
