@@ -7,6 +7,7 @@ import { relative } from 'node:path'
 import process from 'node:process'
 
 const NO_REASON = 'no reason given'
+const FAILED_BEFORE = 'its file failed before it'
 
 /** Counts test cases; a file that does not load and an error outside every test count as one failure each. */
 function summarize(modules, unhandledErrors) {
@@ -20,7 +21,7 @@ function summarize(modules, unhandledErrors) {
       else if (result.state === 'failed') failedHere += 1
       else {
         summary.skipped += 1
-        const reason = result.note ?? NO_REASON
+        const reason = result.note ?? (module.state() === 'failed' ? FAILED_BEFORE : NO_REASON)
         const file = relative(process.cwd(), module.moduleId)
         reasons.set(
           reason,

@@ -15,7 +15,7 @@ const CHECKS = [
   { name: 'types', command: ['tsc'] },
   { name: 'build', command: ['tsc', '-p', 'tsconfig.build.json'] },
   { name: 'tests', command: ['vitest', 'run'], limitMs: 12 * MINUTE_MS },
-  { name: 'dead code', command: ['knip'] },
+  { name: 'dead code', command: ['knip', '--tsConfig', 'tsconfig.build.json'] },
 ]
 
 let reported = false

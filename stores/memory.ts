@@ -56,12 +56,13 @@ export default function memoryStore(): KeyStore {
     },
     async list(query) {
       const all = opened().values()
-      const { keyring, after, limit } = parseQuery(query)
+      const request = parseQuery(query)
+      const { keyring, after, limit } = request
       const found = [...all]
         .filter((record) => keyring === undefined || record.keyring === keyring)
         .filter((record) => compareRecords(record, after) > 0)
         .sort(compareRecords)
-      return toPage(found.slice(0, limit + 1).map(copyRecord), limit)
+      return toPage(found.slice(0, limit + 1).map(copyRecord), request, LOCATION)
     },
     async insert(record) {
       const all = opened()

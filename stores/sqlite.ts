@@ -89,15 +89,14 @@ function storeOn(connection: Connection, path: string): KeyStore {
       return connection.read((session) => find(session, id, path))
     },
     async list(query) {
-      const { keyring, after, limit } = parseQuery(query)
+      const request = parseQuery(query)
+      const { keyring, after, limit } = request
       const sql = keyring === undefined ? SQL.listAll : SQL.listKeyring
       const rows = await connection.read((session) =>
         session.statement(sql).all(after.keyring, after.version, limit + 1),
       )
-      return toPage(
-        rows.map((row) => toRecord(row, path)),
-        limit,
-      )
+      const records = rows.map((row) => toRecord(row, path))
+      return toPage(records, request, path)
     },
     async insert(record) {
       const copy = checkedRecord(record)

@@ -57,7 +57,9 @@ describe('the packed file', () => {
   })
 
   it('is in order for publint', async () => {
-    expect(await tool('publint', ['run', String(packed?.tarball), '--strict'], ROOT)).toMatchObject({ code: 0 })
+    expect(await tool('publint', ['run', String(packed?.tarball), '--strict'], ROOT)).toMatchObject({
+      code: 0,
+    })
   })
 
   it('has types that resolve as its code does', { timeout: SLOW_MS }, async () => {
@@ -86,15 +88,51 @@ describe('a project that installs it', () => {
     files: ['program.ts'],
   }
 
-  it.each([
-    ['the oldest TypeScript', (project: string) => join(project, 'node_modules', 'typescript', 'bin', 'tsc'), '5.9'],
-    ['the newest TypeScript', () => join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '7.'],
-  ])('compiles with %s, our declarations checked', { timeout: SLOW_MS }, async (_name, compiler, version, ) => {
-    const project = projectOf(expect.getState() as never)
+  it.for([
+    ['the oldest TypeScript we support', '5.9', (project: string) => project],
+    ['the newest', '7.', () => ROOT],
+  ] as const)('compiles with %s, our declarations included', { timeout: SLOW_MS }, async (row, context) => {
+    const [, version, home] = row
+    const project = projectOf(context)
     await writeFile(join(project, 'program.ts'), `${program}\n`)
     await writeFile(join(project, 'tsconfig.json'), JSON.stringify(config))
-    const tsc = compiler(project)
-    expect((await run(process.execPath, [tsc, '--version'], project)).stdout).toContain(`Version ${version}`)
+    const tsc = join(home(project), 'node_modules', 'typescript', 'bin', 'tsc')
+    const { stdout } = await run(process.execPath, [tsc, '--version'], project)
+    expect(stdout).toContain(`Version ${version}`)
     expect(await run(process.execPath, [tsc], project)).toEqual({ code: 0, stdout: '', stderr: '' })
+  })
+
+  it('imports every entry without any optional package', async (context) => {
+    const project = projectOf(context)
+    await writeFile(
+      join(project, 'every.mjs'),
+      `${program.replaceAll(/: (number|object)/g, '')}\nconsole.log(count)\n`,
+    )
+    const { code, stdout, stderr } = await run(process.execPath, ['--no-warnings', 'every.mjs'], project)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(Number(stdout)).toBeGreaterThanOrEqual(entries.length)
+  })
+
+  it('loads no other package and no backend with the library', async (context) => {
+    const hook = pathToFileURL(join(import.meta.dirname, 'package', 'loaded-files.mjs')).href
+    const args = ['--import', hook, '--input-type=module', '--eval', "await import('keywright')"]
+    const { code, stdout, stderr } = await run(process.execPath, args, projectOf(context))
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const files = (JSON.parse(stdout) as string[]).filter((url) => url.startsWith('file:'))
+    const ours = files.filter((url) => url.includes('/node_modules/keywright/dist/'))
+    expect(ours.length).toBeGreaterThan(0)
+    expect(files.filter((url) => !ours.includes(url))).toEqual([])
+    expect(ours.filter((url) => /dist\/(providers|stores)\/(?!index\.js)/.test(url))).toEqual([])
+  })
+
+  it.for([
+    ['--version', source.version],
+    ['--help', 'Usage: keywright'],
+  ] as const)('has the command line: keywright %s', async ([option, text], context) => {
+    const project = projectOf(context)
+    const command = join(project, 'node_modules', '.bin', 'keywright')
+    const { code, stdout, stderr } = await run(command, [option], project)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toContain(text)
   })
 })

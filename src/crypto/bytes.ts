@@ -29,12 +29,25 @@ export function wipe(...arrays: readonly (Uint8Array | undefined)[]): void {
   for (const array of arrays) array?.fill(0)
 }
 
-/** Well-formed base64url without padding, in the one canonical spelling; anything else is `undefined`. */
+const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+/** Bits of the last character that no byte uses, by the length modulo 4. */
+const UNUSED_BITS = [0, 0, 0b1111, 0b11]
+
+/**
+ * Well-formed base64url without padding, in the one canonical spelling; anything else is `undefined`.
+ *
+ * Node's decoder skips what it does not know (so the result is too short), takes '+' and '/' as well, reads other
+ * characters by their low byte and ignores unused bits: four checks that are cheaper than a regular expression.
+ */
 export function fromBase64url(text: string): Buffer | undefined {
-  if (/[^A-Za-z0-9_-]/.test(text) || text.length % 4 === 1) return undefined
+  const rest = text.length % 4
+  if (rest === 1 || text.includes('+') || text.includes('/')) return undefined
   const bytes = Buffer.from(text, 'base64url')
-  // The last character may carry bits that no byte uses: two spellings of one value.
-  return text.length % 4 === 0 || bytes.toString('base64url') === text ? bytes : undefined
+  if (bytes.length !== Math.floor((text.length * 3) / 4)) return undefined
+  if (Buffer.byteLength(text, 'utf8') !== text.length) return undefined
+  const unused = UNUSED_BITS[rest] as number
+  if (unused !== 0 && (BASE64URL.indexOf(text.charAt(text.length - 1)) & unused) !== 0) return undefined
+  return bytes
 }
 
 /** Standard base64 with padding, in the one canonical spelling; anything else is `undefined`. */

@@ -2,14 +2,15 @@
  * Replacing a file so that a crash leaves the old or the new one, never half, and keeping writers apart.
  */
 import { randomBytes } from 'node:crypto'
-import { link, open, rename, unlink } from 'node:fs/promises'
+import { type FileHandle, link, open, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KeywrightError } from '../errors.ts'
 
 /**
  * Writes beside the target, syncs, renames over it and syncs the directory. With `exclusive` an existing target
- * is an EEXIST error instead.
+ * is an EEXIST error instead. A file that is replaced keeps its owner where the process may set it, so that a
+ * maintenance run as root does not lock the service's user out.
  */
 export async function replaceFile(
   path: string,
@@ -21,6 +22,7 @@ export async function replaceFile(
     const file = await open(temporary, 'wx', options.mode)
     try {
       await file.chmod(options.mode) // the umask may have narrowed what we asked for
+      await keepOwner(path, file)
       await file.writeFile(data)
       await file.sync()
     } finally {
@@ -37,6 +39,12 @@ export async function replaceFile(
     throw error
   }
   await syncDirectory(dirname(path))
+}
+
+async function keepOwner(path: string, file: FileHandle): Promise<void> {
+  const replaced = await stat(path).catch(() => undefined)
+  if (replaced === undefined) return
+  await file.chown(replaced.uid, replaced.gid).catch(() => undefined) // only root may give files away
 }
 
 /** Makes a rename or a new name durable. */

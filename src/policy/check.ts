@@ -1,6 +1,6 @@
 /** What a policy of correct form may still have wrong: values that contradict each other, names that lead nowhere. */
 import { didYouMean } from '../nearest.ts'
-import { BLIND_INDEX, DEFAULT_PROVIDER, MESSAGE_LIMITS } from './defaults.ts'
+import { BLIND_INDEX, DEFAULT_KEY_TYPES, DEFAULT_PROVIDER, MESSAGE_LIMITS } from './defaults.ts'
 import type { PolicyLayers } from './layers.ts'
 import { formatCount, type Member, originOf } from './members.ts'
 import type { KeyTypePolicy, Policy } from './policy.ts'
@@ -18,57 +18,79 @@ export function checkPolicy(
   knownProviders: readonly string[] | undefined,
 ): Problem[] {
   return [
-    ...Object.entries(policy.keyTypes).flatMap(([name, keyType]) => checkKeyType(name, keyType)),
+    ...Object.entries(policy.keyTypes).flatMap(([name, keyType]) =>
+      checkKeyType(subjectOf(name, keyType, layers)),
+    ),
     ...checkProviders(policy, layers, knownProviders),
-    ...checkSelectors(policy),
+    ...checkSelectors(policy, layers),
   ]
 }
 
-/** Where `member` is stated, or would be. */
-function placeOf(name: string, keyType: KeyTypePolicy, member: Member): string {
-  return originOf(keyType, member)?.path ?? `keyTypes.${name}.${member}`
+interface Subject {
+  readonly name: string
+  readonly keyType: KeyTypePolicy
+  /** How messages call it. In the flat form the name is a value, which is not repeated: its place is told. */
+  readonly label: string
+  /** Where the key type stands in the document, or would. */
+  readonly place: string
 }
 
-function isStated(keyType: KeyTypePolicy, member: Member): boolean {
+function subjectOf(name: string, keyType: KeyTypePolicy, layers: PolicyLayers): Subject {
+  const place = layers.keyTypes.get(name)?.place ?? `keyTypes.${name}`
+  const isKnown = DEFAULT_KEY_TYPES.has(name) || place === `keyTypes.${name}`
+  return { name, keyType, label: isKnown ? name : place, place }
+}
+
+/** Where the key type itself would state `member`; members of the flat form have names of their own. */
+function ownPlace({ name, place }: Subject, member: Member): string {
+  return place === `keyTypes.${name}` ? `${place}.${member}` : place
+}
+
+/** Where `member` is stated, or would be. */
+function placeOf(subject: Subject, member: Member): string {
+  return originOf(subject.keyType, member)?.path ?? ownPlace(subject, member)
+}
+
+function isStated({ keyType }: Subject, member: Member): boolean {
   const from = originOf(keyType, member)?.from
   return from === 'document' || from === 'override'
 }
 
 /** A problem of two members, told where the one that is stated stands. */
-function conflict(name: string, keyType: KeyTypePolicy, [low, high]: readonly [Member, Member]): Problem {
-  const first = isStated(keyType, low) || !isStated(keyType, high) ? low : high
+function conflict(subject: Subject, low: Member, high: Member): Problem {
+  const first = isStated(subject, low) || !isStated(subject, high) ? low : high
   const second = first === low ? high : low
-  const what = `${low} of ${name} is above its ${high}`
+  const what = `${low} of ${subject.label} is above its ${high}`
   return {
-    path: placeOf(name, keyType, first),
-    what: isStated(keyType, second) ? what : `${what}; ${second} is the default, state both`,
-    about: [placeOf(name, keyType, second), `keyTypes.${name}.${low}`, `keyTypes.${name}.${high}`],
+    path: placeOf(subject, first),
+    what: isStated(subject, second) ? what : `${what}; ${second} is the default, state both`,
+    about: [placeOf(subject, second), ownPlace(subject, low), ownPlace(subject, high)],
   }
 }
 
-function checkKeyType(name: string, keyType: KeyTypePolicy): Problem[] {
-  const problems: Problem[] = []
+function checkKeyType(subject: Subject): Problem[] {
+  const { name, label, keyType } = subject
   const { rotation, cache, algorithm } = keyType
-  if (rotation.ageMs > keyType.maxAgeMs) problems.push(conflict(name, keyType, ['rotation.age', 'maxAge']))
+  const problems: Problem[] = []
+  if (rotation.ageMs > keyType.maxAgeMs) problems.push(conflict(subject, 'rotation.age', 'maxAge'))
   if (rotation.messages > keyType.maxMessages) {
-    problems.push(conflict(name, keyType, ['rotation.messages', 'maxMessages']))
+    problems.push(conflict(subject, 'rotation.messages', 'maxMessages'))
   }
   if (keyType.maxMessages > MESSAGE_LIMITS[algorithm]) {
     problems.push({
-      path: placeOf(name, keyType, 'maxMessages'),
-      what: `${name}: ${algorithm} allows at most ${formatCount(MESSAGE_LIMITS[algorithm])} messages per key`,
-      about: [placeOf(name, keyType, 'algorithm')],
+      path: placeOf(subject, 'maxMessages'),
+      what: `${label}: ${algorithm} allows at most ${formatCount(MESSAGE_LIMITS[algorithm])} messages per key`,
+      about: [placeOf(subject, 'algorithm')],
     })
   }
-  if (
-    cache.refreshMs > cache.ttlMs &&
-    isStated(keyType, 'cache.refresh') // an unstated one follows the ttl
-  ) {
-    problems.push(conflict(name, keyType, ['cache.refresh', 'cache.ttl']))
+  // Presets do not count here: whether a document is right must not hang on the mode.
+  const bothStated = isStated(subject, 'cache.refresh') && isStated(subject, 'cache.ttl')
+  if (cache.refreshMs > cache.ttlMs && bothStated) {
+    problems.push(conflict(subject, 'cache.refresh', 'cache.ttl'))
   }
   if (name === BLIND_INDEX && algorithm !== 'HMAC-SHA-256') {
     problems.push({
-      path: placeOf(name, keyType, 'algorithm'),
+      path: placeOf(subject, 'algorithm'),
       what: `keys of ${BLIND_INDEX} make search tokens: its algorithm is HMAC-SHA-256`,
     })
   }
@@ -83,7 +105,7 @@ function checkProviders(
   if (knownProviders === undefined && layers.providers.size === 0) return []
   const known = new Set([...layers.providers.keys(), ...(knownProviders ?? []), DEFAULT_PROVIDER])
   const named = Object.entries(policy.keyTypes).map(([name, keyType]) => ({
-    path: placeOf(name, keyType, 'provider'),
+    path: placeOf(subjectOf(name, keyType, layers), 'provider'),
     provider: keyType.provider,
   }))
   if (layers.provider !== undefined) named.push({ path: 'provider', provider: layers.provider.name })
@@ -97,7 +119,7 @@ function checkProviders(
     }))
 }
 
-function checkSelectors(policy: Policy): Problem[] {
+function checkSelectors(policy: Policy, layers: PolicyLayers): Problem[] {
   const overlaps = overlappingSelectors(policy.selectors).map(({ first, second }) => ({
     path: `keyTypes.${second.keyType}.selectors`,
     what:
@@ -114,7 +136,7 @@ function checkSelectors(policy: Policy): Problem[] {
       {
         path: `keyTypes.${keyType}.selectors`,
         what: `keys of ${keyType} only make search tokens (HMAC-SHA-256): no field can be encrypted with them`,
-        about: [placeOf(keyType, target, 'algorithm')],
+        about: [placeOf(subjectOf(keyType, target, layers), 'algorithm')],
       },
     ]
   })

@@ -30,10 +30,12 @@ export function checkForm(document: unknown): Form {
   if (issues.some(({ path, code }) => path.length === 0 && code !== 'unrecognized_keys')) {
     return { problems: [{ path: '', what: 'expected a JSON object' }], document: undefined }
   }
-  const bad = new Set(
-    issues.filter(({ code }) => code !== 'unrecognized_keys').map(({ path }) => pathOf(path)),
-  )
-  return { problems: issues.flatMap(problemsOf), document: sieve(document, bad, []) }
+  const problems = new Map<string, Problem>()
+  // A value that breaks two rules has one problem.
+  for (const problem of issues.flatMap(problemsOf)) {
+    if (!problems.has(problem.path)) problems.set(problem.path, problem)
+  }
+  return { problems: [...problems.values()], document: sieve(document, new Set(problems.keys()), []) }
 }
 
 /** Text for what the schema has no text of its own for. The input is not repeated. */

@@ -7,6 +7,8 @@ export interface Layer {
   readonly values: Partial<KeyTypeMembers>
   /** The document's member, or the override, that states each value. */
   readonly paths: Partial<Readonly<Record<Member, string>>>
+  /** Where the layer stands in the document: 'keyTypes.pii', 'rotation_policies.0'. */
+  readonly place?: string
 }
 
 export interface PolicyLayers {

@@ -34,19 +34,16 @@ export function readLayers(document: Document): { layers: PolicyLayers; problems
 function readKeyTypes(document: Document): { problems: Problem[]; keyTypes: Map<string, Layer> } {
   const keyTypes = new Map<string, Layer>()
   const problems: Problem[] = []
-  const places = new Map<string, string>()
   for (const [name, keyType] of Object.entries(document.keyTypes ?? {})) {
     if (keyType === undefined) continue
     keyTypes.set(name, readKeyType(keyType, `keyTypes.${name}`))
-    places.set(name, `keyTypes.${name}`)
   }
   document.rotation_policies?.forEach((flat, index) => {
     if (flat?.key_type === undefined) return
     const path = `rotation_policies.${index}`
-    const other = places.get(flat.key_type)
+    const other = keyTypes.get(flat.key_type)?.place
     if (other === undefined) {
       keyTypes.set(flat.key_type, readFlat(flat, path))
-      places.set(flat.key_type, path)
     } else {
       problems.push({
         path: `${path}.key_type`,
@@ -79,7 +76,7 @@ function readKeyType(input: KeyTypeDocument, path: string): Layer {
     tenants: input.tenants,
     auditAccess: input.auditAccess,
   }
-  return layerOf(stated, (member) => `${path}.${member}`)
+  return layerOf(stated, path, (member) => member)
 }
 
 const FLAT_NAMES: Partial<Record<Member, string>> = {
@@ -96,14 +93,15 @@ function readFlat(input: FlatDocument, path: string): Layer {
     maxAge: readDays(input.max_key_age_days),
     grace: readDays(input.grace_period_days),
   }
-  return layerOf(stated, (member) => `${path}.${FLAT_NAMES[member] ?? member}`)
+  return layerOf(stated, path, (member) => FLAT_NAMES[member] ?? member)
 }
 
-function layerOf(stated: Stated, place: (member: Member) => string): Layer {
+function layerOf(stated: Stated, place: string, nameOf: (member: Member) => string): Layer {
   const present = Object.entries(stated).filter(([, value]) => value !== undefined)
   return {
     values: Object.fromEntries(present) as Partial<KeyTypeMembers>,
-    paths: Object.fromEntries(present.map(([member]) => [member, place(member as Member)])),
+    paths: Object.fromEntries(present.map(([member]) => [member, `${place}.${nameOf(member as Member)}`])),
+    place,
   }
 }
 

@@ -36,11 +36,26 @@ export function parseQuery(query: ListQuery = {}): PageRequest {
   return { keyring, after: start, limit: Math.min(limit, LARGEST_LIMIT) }
 }
 
-/** Makes the page out of at most `limit + 1` records: one more than fits shows that there is a next page. */
-export function toPage(records: readonly KeyRecord[], limit: number): KeyRecordPage {
-  const last = records[limit - 1]
-  if (records.length <= limit || last === undefined) return { records }
-  return { records: records.slice(0, limit), next: formatCursor(last) }
+/**
+ * Makes the page out of at most `limit + 1` records: one more than fits shows that there is a next page.
+ * Throws ERR_STORE_CORRUPT when they are out of order, as with a damaged index: following such cursors may never end.
+ */
+export function toPage(records: readonly KeyRecord[], request: PageRequest, location: string): KeyRecordPage {
+  let before = request.after
+  for (const record of records) {
+    if (compareRecords(before, record) >= 0) throw outOfOrder(record, location)
+    before = record
+  }
+  const last = records[request.limit - 1]
+  if (records.length <= request.limit || last === undefined) return { records }
+  return { records: records.slice(0, request.limit), next: formatCursor(last) }
+}
+
+function outOfOrder(record: KeyRecord, location: string): KeywrightError {
+  return new KeywrightError('ERR_STORE_CORRUPT', `key ${record.id} in ${location} is listed out of order`, {
+    hint: 'the index is damaged: restore the store from a backup',
+    details: { keyId: record.id, location },
+  })
 }
 
 function formatCursor(position: Position): string {

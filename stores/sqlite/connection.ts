@@ -37,6 +37,7 @@ const SETTINGS = `
   PRAGMA fullfsync = ON; -- macOS: through the disk's own cache
   PRAGMA secure_delete = ON; -- a destroyed wrap is overwritten
   PRAGMA trusted_schema = OFF;
+  PRAGMA cell_size_check = ON; -- find damaged pages when they are read
 `
 
 export class Connection {

@@ -28,7 +28,8 @@ interface Ran {
 
 /** The environment of a person's shell: nothing of the npm that runs these tests, and this Node first. */
 function shellEnvironment(): NodeJS.ProcessEnv {
-  const own = /^(npm_(lifecycle|package)_|npm_config_(loglevel|local_prefix|silent)$|npm_command$|NODE_OPTIONS$)/
+  const own =
+    /^(npm_(lifecycle|package)_|npm_config_(loglevel|local_prefix|silent)$|npm_command$|NODE_OPTIONS$)/
   const kept = Object.entries(process.env).filter(([name]) => !own.test(name) && !/^VITEST/.test(name))
   const path = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter)
   return { ...Object.fromEntries(kept), PATH: path, NODE_ENV: undefined }
@@ -56,7 +57,8 @@ export const tool = (name: string, args: readonly string[], cwd: string): Promis
 
 async function mustRun(command: string, args: readonly string[], cwd: string): Promise<void> {
   const { code, stdout, stderr } = await run(command, args, cwd)
-  if (code !== 0) throw new Error(`${command} ${args[0]} failed with exit code ${code}:\n${stdout}\n${stderr}`)
+  if (code !== 0)
+    throw new Error(`${command} ${args[0]} failed with exit code ${code}:\n${stdout}\n${stderr}`)
 }
 
 /** `npm pack` in a copy, so that its clean build does not pull dist away under other tests. */
@@ -79,7 +81,10 @@ async function ownVersion(name: string): Promise<string> {
 async function install(folder: string, tarball: string): Promise<string> {
   const project = join(folder, 'project')
   await mkdir(project)
-  await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'app', private: true, type: 'module' }))
+  await writeFile(
+    join(project, 'package.json'),
+    JSON.stringify({ name: 'app', private: true, type: 'module' }),
+  )
   const flags = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
   const tools = [`typescript@${OLD_TYPESCRIPT}`, `@types/node@${await ownVersion('@types/node')}`]
   await mustRun('npm', ['install', ...flags, tarball, ...tools], project)

@@ -107,6 +107,12 @@ describe('performance modes', () => {
       refreshMs: 2000,
     })
   })
+
+  it.each(MODES)('%s has no say in whether a document is right', (performanceMode) => {
+    const document = { keyTypes: { pii: { cache: { refresh: '2h' } }, session: { cache: { ttl: '1s' } } } }
+    const { pii, session } = parsePolicyDocument(document, { overrides: { performanceMode } }).keyTypes
+    expect([pii?.cache.refreshMs, session?.cache.ttlMs]).toEqual([7_200_000, 1000])
+  })
 })
 
 describe('layers', () => {

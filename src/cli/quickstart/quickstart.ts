@@ -1,0 +1,240 @@
+/**
+ * The main job on a real table, from a CSV file to encrypted, searchable, rotated and verified, in a folder of its own.
+ */
+import { randomBytes } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { open } from '../../compose.ts'
+import { inspect } from '../../data/inspect.ts'
+import type { RecordCodec } from '../../data/records.ts'
+import { KeywrightError } from '../../errors.ts'
+import type { Keywright } from '../../keywright.ts'
+import { type ColumnChoice, chooseColumns, chooseSearchColumn } from './columns.ts'
+import { clip, keyTable, type Print, printChoices, printRows } from './print.ts'
+import { ExampleTable, type Row } from './table.ts'
+
+const SHOWN_ROWS = 3
+
+export interface QuickstartOptions {
+  readonly csv: string
+  /** Everything is made in here. */
+  readonly folder: string
+  /** Column → key type, or 'plain'. */
+  readonly fields: Readonly<Record<string, string>>
+  /** The column to search by. @default the first e-mail column */
+  readonly search?: string
+  /** One line for a person. */
+  readonly print: Print
+}
+
+/** Where the key, the policy and the table are. */
+interface Place {
+  readonly kw: Keywright
+  readonly table: ExampleTable
+  readonly records: RecordCodec
+  readonly name: string
+  readonly search: string
+  readonly choices: readonly ColumnChoice[]
+  readonly print: Print
+}
+
+/** Runs it; throws when a single value does not come back. */
+export async function quickstart(options: QuickstartOptions): Promise<void> {
+  const { csv, folder, print } = options
+  const started = performance.now()
+  const columns = await readHeader(csv)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await using kw = await open({
+    backend: 'file',
+    path: join(folder, 'master.keys'),
+    storeUrl: `sqlite:${join(folder, 'keys.db')}`,
+    audit: join(folder, 'audit.jsonl'),
+    masterKey: await rootKey(join(folder, 'root.key')),
+    environment: {}, // a demonstration does not touch what the environment configures
+    create: true,
+    actor: 'quickstart',
+  })
+  const name = basename(csv).replace(/\.[^.]*$/, '')
+  const choices = chooseColumns(kw.policy, name, columns, options.fields)
+  const search = chooseSearchColumn(choices, options.search)
+  const { DatabaseSync } = await import('node:sqlite')
+  const database = new DatabaseSync(join(folder, 'app.db'))
+  try {
+    const table = new ExampleTable(database, name, columns, search)
+    const records = kw.records({ table: name, row: 'row_number', fields: fieldsOf(choices) })
+    const place: Place = { kw, table, records, name, search, choices, print }
+    printChoices(print, choices)
+    const count = await load(place, csv)
+    await encryptRows(place, count)
+    await compare(place, csv)
+    await searchRow(place)
+    await rotate(place)
+    await finish(place, folder, performance.now() - started)
+  } finally {
+    database.close()
+  }
+}
+
+function fieldsOf(choices: readonly ColumnChoice[]): Record<string, { keyType: string; as: 'string' }> {
+  const encrypted = choices.flatMap(({ column, keyType }) =>
+    keyType === undefined ? [] : [{ column, keyType }],
+  )
+  return Object.fromEntries(
+    encrypted.map(({ column, keyType }) => [column, { keyType, as: 'string' as const }]),
+  )
+}
+
+/** A root key for this folder only; the second run finds it. */
+async function rootKey(path: string): Promise<string> {
+  try {
+    await writeFile(path, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flag: 'wx' })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  return readFile(path, 'utf8')
+}
+
+async function readHeader(csv: string): Promise<string[]> {
+  const found = await stat(csv).catch(() => undefined)
+  if (found?.isFile() !== true) {
+    throw new KeywrightError('ERR_INPUT_INVALID', `there is no file ${csv}`, {
+      hint: 'give the path of a CSV file whose first line names the columns',
+      details: { path: csv },
+    })
+  }
+  const { readCsvHeader } = await import('../csv.ts')
+  return readCsvHeader(createReadStream(csv))
+}
+
+async function* readRows(csv: string): AsyncGenerator<Row> {
+  const { readCsv } = await import('../csv.ts')
+  for await (const row of readCsv(createReadStream(csv))) {
+    yield Object.fromEntries(
+      Object.entries(row).map(([column, value]) => [column, value === '' ? null : value]),
+    )
+  }
+}
+
+async function load({ table, name, print }: Place, csv: string): Promise<number> {
+  const count = await table.insertAll(readRows(csv))
+  if (count === 0) {
+    throw new KeywrightError('ERR_INPUT_INVALID', `${csv} has a header but no rows`, {
+      hint: 'give a file with at least one row',
+    })
+  }
+  print.step(`${count} rows of ${csv} in the SQLite table "${name}"`)
+  return count
+}
+
+async function encryptRows(place: Place, count: number): Promise<void> {
+  const { choices, kw, print, records, search, table } = place
+  const before = table.first(SHOWN_ROWS)
+  const index = kw.index(`${place.name}.${search}`, { normaliser: normaliserFor(search) })
+  await index.token('') // loads the index key
+  await records.ready()
+  const started = performance.now()
+  table.replaceAll((row) => {
+    const value = row[search]
+    return {
+      row: records.encryptSync(row),
+      token: value === null || value === undefined ? null : index.tokenSync(value),
+    }
+  })
+  const seconds = (performance.now() - started) / 1000
+  const encrypted = choices.filter(({ keyType }) => keyType !== undefined)
+  print.step(
+    `encrypted ${encrypted.length} columns of ${count} rows in ${seconds.toFixed(2)} s; before and after:`,
+  )
+  printRows(print, oneOfEachKeyType(encrypted), before, table.first(SHOWN_ROWS))
+}
+
+/** Three columns fit on a screen. */
+function oneOfEachKeyType(encrypted: readonly ColumnChoice[]): string[] {
+  const firsts = encrypted.filter(
+    ({ keyType }, index) => encrypted.findIndex((other) => other.keyType === keyType) === index,
+  )
+  return (firsts.length > 1 ? firsts : encrypted).slice(0, 3).map(({ column }) => column)
+}
+
+const normaliserFor = (column: string): 'email' | 'lower' => (/e-?mail/i.test(column) ? 'email' : 'lower')
+
+/** Every value of every row against the file. */
+async function compare({ print, records, table }: Place, csv: string): Promise<void> {
+  const stored = table.rows()
+  let values = 0
+  for await (const original of readRows(csv)) {
+    const row = stored.next().value
+    const opened: Row = row === undefined ? {} : records.decryptSync(row)
+    for (const [column, value] of Object.entries(original)) {
+      if (opened[column] !== value) {
+        throw new KeywrightError(
+          'ERR_INTERNAL',
+          `row ${row?.row_number}, column "${column}" came back changed`,
+        )
+      }
+      values++
+    }
+  }
+  print.step(`read everything back: ${values} values, all as in the file`)
+}
+
+async function searchRow({ kw, name, print, records, search, table }: Place): Promise<void> {
+  const target = table.lastSearchable()
+  if (target === undefined) return
+  const wanted = records.decryptSync(target)[search] as string
+  const typed = ` ${wanted.toUpperCase()} ` // as somebody might type it
+  const tokens = await kw.index(`${name}.${search}`, { normaliser: normaliserFor(search) }).tokens(typed)
+  const found = table.find(tokens)
+  if (!found.some((row) => row.row_number === target.row_number)) {
+    throw new KeywrightError('ERR_INTERNAL', 'the search token did not find its row')
+  }
+  print.step(`searched ${search} = "${clip(typed, 40)}" by its token, without decrypting the table:`)
+  for (const row of found.slice(0, 2))
+    print.line(`row ${row.row_number}: ${clip(records.decryptSync(row)[search] ?? '', 50)}`)
+}
+
+async function rotate({ choices, kw, name, print, records, search, table }: Place): Promise<void> {
+  const keyType = choices.find(({ column }) => column === search)?.keyType ?? 'pii'
+  const [old] = table.first(1)
+  await kw.keys.rotate(keyType, { now: true, force: true, reason: 'quickstart' })
+  await kw.ready([keyType], { all: true })
+  const added = table.insertOne((rowNumber) => {
+    const row = { [search]: 'new.person@example.org', row_number: rowNumber }
+    const token = kw
+      .index(`${name}.${search}`, { normaliser: normaliserFor(search) })
+      .tokenSync(row[search] as string)
+    return { row: records.encryptSync(row), token }
+  })
+  const newest = table.get(added)
+  if (old === undefined || newest === undefined) return
+  print.step(`rotated ${keyType}: old rows still open, new ones use the new key`)
+  for (const row of [old, newest]) {
+    const value = records.decryptSync(row)[search] ?? ''
+    print.line(`row ${row.row_number.padEnd(4)} key ${keyIdOf(row[search]).padEnd(10)} → ${clip(value, 40)}`)
+  }
+  print.line(`(row ${added} was added after the rotation)`)
+}
+
+function keyIdOf(value: string | null | undefined): string {
+  if (value === null || value === undefined) return '-'
+  const found = inspect(value)
+  return found.kind === 'envelope' ? '-' : String(found.keyId)
+}
+
+async function finish({ kw, print }: Place, folder: string, ms: number): Promise<void> {
+  print.step('keys:')
+  for (const line of keyTable(await kw.keys.list(), Date.now())) print.line(line)
+  const report = await kw.verifyAudit()
+  if (!report.ok) throw new KeywrightError('ERR_AUDIT_TAMPERED', 'the audit log does not verify')
+  print.step(`audit log verified: ${report.records} records, the chain is whole`)
+  print.step(
+    `done in ${(ms / 1000).toFixed(1)} s; everything is in ${folder}/ (root.key opens it: delete the folder to start over)`,
+  )
+  print.next([
+    ['your own file', 'npm run quickstart -- path/to/any.csv --field notes=pii --field country=plain'],
+    ['set up for real', 'npx keywright init'],
+    ['one value', 'npx keywright encrypt --key-type pii'],
+    ['why a field is encrypted', 'npx keywright explain users.email'],
+  ])
+}
