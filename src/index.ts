@@ -17,11 +17,9 @@ export async function parsePolicy(document: unknown): Promise<Policy> {
 }
 
 export type { AuditEvent, AuditEventName, AuditRecord } from './audit/event.ts'
-export { fileAuditSink } from './audit/file-sink.ts'
 export type { AuditFilter, AuditTrail } from './audit/log.ts'
 export type { AuditHead, AuditLine, AuditSink, AuditWriter } from './audit/sink.ts'
 export type { AuditReport } from './audit/verify.ts'
-export { verifyAudit } from './audit/verify.ts'
 export type { Clock } from './clock.ts'
 export { systemClock } from './clock.ts'
 export type { OpenOptions } from './compose.ts'

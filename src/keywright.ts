@@ -1,11 +1,10 @@
 /** Keywright as applications see it: keyrings, fields, records, search tokens, and the management of keys. */
 import { AuditLog, type AuditTrail, noAudit } from './audit/log.ts'
-import { type PruneResult, pruneAudit } from './audit/retention.ts'
+import type { PruneResult } from './audit/retention.ts'
 import type { AuditSink } from './audit/sink.ts'
-import { type AuditReport, verifyAudit } from './audit/verify.ts'
+import type { AuditReport } from './audit/verify.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { keyIdOf, parseCiphertext } from './crypto/ciphertext.ts'
-import { auditMacChecker, auditSigner } from './data/audit-signature.ts'
 import { BlindIndex, type HashOptions } from './data/blind-index.ts'
 import type { FieldType, FieldTypes } from './data/codecs.ts'
 import { createField, type Field, type FieldOptions } from './data/field.ts'
@@ -15,18 +14,18 @@ import {
   type Encryptable,
   KeyringCipher,
 } from './data/keyring-cipher.ts'
-import { type ExportOptions, exportKeyset, type ImportOptions, importKeyset } from './data/keyset.ts'
+import type { ExportOptions, ImportOptions } from './data/keyset.ts'
 import { type PlainRecord, RecordCodec, type RecordOptions } from './data/records.ts'
-import { KeywrightError } from './errors.ts'
-import { checkHealth, type Health } from './keys/health.ts'
+import type { Health } from './keys/health.ts'
 import { Keyrings } from './keys/keyrings.ts'
 import { KeyManager, type TenantOption } from './keys/manager.ts'
 import { ProviderCalls, type ProviderCounters } from './keys/provider-calls.ts'
+import { noLoadedKeyring } from './keys/refusals.ts'
 import type { KeyServices } from './keys/services.ts'
 import { eachKeyInfo, type KeyInfo } from './keys/views.ts'
 import { keyringFor, type PolicyRequest } from './policy/evaluate.ts'
-import { type Explanation, explain } from './policy/explain.ts'
-import { type PolicyPlan, planPolicy } from './policy/plan.ts'
+import type { Explanation } from './policy/explain.ts'
+import type { PolicyPlan } from './policy/plan.ts'
 import type { Policy } from './policy/policy.ts'
 import { defaultPolicy } from './policy/resolve.ts'
 import { selectKeyType } from './policy/selectors.ts'
@@ -151,12 +150,7 @@ export class Keywright implements AsyncDisposable {
       return this.#cipher(options.keyType, options).decryptSync(value, options)
     const id = keyIdOf(parseCiphertext(value))
     const ring = this.#rings.withKeySync(id)
-    if (ring === undefined) {
-      throw new KeywrightError('ERR_KEY_NOT_LOADED', `no loaded keyring has key ${id}`, {
-        hint: 'the synchronous form loads nothing: use the asynchronous one, or await ready([…]) before',
-        details: { keyId: id },
-      })
-    }
+    if (ring === undefined) throw noLoadedKeyring(id)
     return new KeyringCipher(this.#rings, ring).decryptSync(value, options)
   }
 
@@ -204,6 +198,7 @@ export class Keywright implements AsyncDisposable {
 
   /** What the policy says to a request, and why, with the key that would serve it. */
   async explain(request: PolicyRequest): Promise<Explanation> {
+    const { explain } = await import('./policy/explain.ts')
     const now = this.#services.clock.now()
     const { keyring } = explain(this.policy, request, now).decision
     if (keyring === undefined || request.key !== undefined) return explain(this.policy, request, now)
@@ -214,6 +209,7 @@ export class Keywright implements AsyncDisposable {
 
   /** What `after` would change, and for how many keys. */
   async plan(after: Policy): Promise<PolicyPlan> {
+    const { planPolicy } = await import('./policy/plan.ts')
     const keys = []
     for await (const info of eachKeyInfo(this.#services)) {
       keys.push({ ...info, wrappedBy: info.wraps.map(({ provider }) => provider) })
@@ -222,7 +218,8 @@ export class Keywright implements AsyncDisposable {
   }
 
   /** How well provider, store, policy and keyrings stand. Never rejects. */
-  check(): Promise<Health> {
+  async check(): Promise<Health> {
+    const { checkHealth } = await import('./keys/health.ts')
     return checkHealth(this.#services, this.#rings)
   }
 
@@ -233,7 +230,8 @@ export class Keywright implements AsyncDisposable {
   }
 
   /** A keyring as a Tink keyset, encrypted under a provider or, if told so, in clear. */
-  exportKeyset(keyType: string, options: ExportOptions & TenantOption): Promise<Buffer> {
+  async exportKeyset(keyType: string, options: ExportOptions & TenantOption): Promise<Buffer> {
+    const { exportKeyset } = await import('./data/keyset.ts')
     return exportKeyset(this.#services, this.#name(keyType, options), options)
   }
 
@@ -243,29 +241,24 @@ export class Keywright implements AsyncDisposable {
     keyset: Uint8Array,
     options: ImportOptions & TenantOption = {},
   ): Promise<KeyInfo[]> {
+    const { importKeyset } = await import('./data/keyset.ts')
     const keyring = this.#name(keyType, options)
     await importKeyset(this.#services, keyring, keyset, options)
     return this.keys.list({ keyring })
   }
 
   /** Whether the audit log is whole, and where it is not. Checks the checkpoint's signature too. */
-  verifyAudit(): Promise<AuditReport> {
-    return verifyAudit(this.#requireSink(), { checkMac: auditMacChecker(this.#rings) })
+  async verifyAudit(): Promise<AuditReport> {
+    const { verifyAuditLog } = await import('./data/audit-upkeep.ts')
+    return verifyAuditLog(this.#rings, this.#sink)
   }
 
-  /** Drops audit records older than the policy's retention, leaving a signed checkpoint in their place. */
+  /** Drops audit records older than the policy keeps them; a signed checkpoint takes their place. */
   async pruneAudit(reason: string, before?: number): Promise<PruneResult> {
-    const { clock } = this.#services
-    const oldest = before ?? clock.now() - this.policy.audit.retentionMs
-    if (!Number.isFinite(oldest)) return { dropped: 0 } // kept for ever
-    return pruneAudit(this.#requireSink(), {
-      before: oldest,
-      reason,
-      actor: this.#actor,
-      clock,
-      sign: auditSigner(this.#rings),
-      checkMac: auditMacChecker(this.#rings),
-    })
+    const { pruneAuditLog } = await import('./data/audit-upkeep.ts')
+    const { clock, policy } = this.#services
+    const oldest = before ?? clock.now() - policy.audit.retentionMs
+    return pruneAuditLog(this.#rings, this.#sink, { before: oldest, reason, actor: this.#actor, clock })
   }
 
   /** Gives leases back, then closes store, providers and audit log. Twice is harmless. */
@@ -296,13 +289,6 @@ export class Keywright implements AsyncDisposable {
   #keyringOfField(path: string, keyType: string | undefined, options: TenantOption): string | undefined {
     const type = keyType ?? selectKeyType(this.policy, path)?.keyType
     return type === undefined ? undefined : this.#name(type, options)
-  }
-
-  #requireSink(): AuditSink {
-    if (this.#sink !== undefined) return this.#sink
-    throw new KeywrightError('ERR_ARGUMENT_INVALID', 'this Keywright keeps no audit log', {
-      hint: 'configure one: the "audit" part, or ENCRYPTION_AUDIT_PATH',
-    })
   }
 }
 

@@ -56,15 +56,12 @@ describe('the packed file', () => {
     expect(named.filter((path) => !existsSync(join(packageOf(context), path)))).toEqual([])
   })
 
-  it('is in order for publint', async () => {
-    expect(await tool('publint', ['run', String(packed?.tarball), '--strict'], ROOT)).toMatchObject({
-      code: 0,
-    })
-  })
-
-  it('has types that resolve as its code does', { timeout: SLOW_MS }, async () => {
-    const args = [String(packed?.tarball), '--profile', 'esm-only', '--no-color', '--format', 'ascii']
-    expect(await tool('attw', args, ROOT)).toMatchObject({ code: 0 })
+  it.for([
+    ['publint', ['run', '--strict']],
+    ['attw', ['--profile', 'esm-only', '--no-color', '--format', 'ascii']],
+  ] as const)('is in order for %s', { timeout: SLOW_MS }, async ([name, args]) => {
+    const { code, stdout, stderr } = await tool(name, [...args, String(packed?.tarball)], ROOT)
+    expect(code, `${stdout}\n${stderr}`).toBe(0)
   })
 })
 

@@ -4,6 +4,7 @@
  */
 import type { AuditEventName } from '../audit/event.ts'
 import { KeywrightError } from '../errors.ts'
+import { formatInstant } from '../policy/duration.ts'
 import { destroyableAt } from '../policy/evaluate.ts'
 import type { KeyRecord, KeyStatus } from '../store.ts'
 import { unknownKey } from './refusals.ts'
@@ -93,7 +94,7 @@ async function assertDestroyable(services: KeyServices, record: KeyRecord, reaso
     throw destroyRefused(record, 'it is the active key', 'rotate the keyring first')
   }
   if (deactivatedAt !== undefined && now < destroyableAt(policy, deactivatedAt)) {
-    const until = new Date(destroyableAt(policy, deactivatedAt)).toISOString()
+    const until = formatInstant(destroyableAt(policy, deactivatedAt))
     throw destroyRefused(
       record,
       `its grace period lasts until ${until}`,

@@ -74,3 +74,10 @@ export function auditedNeedsAsync(keyring: string): KeywrightError {
     { hint: 'use the asynchronous form, or switch auditAccess off in the policy', details: { keyring } },
   )
 }
+
+export function noLoadedKeyring(id: number): KeywrightError {
+  return new KeywrightError('ERR_KEY_NOT_LOADED', `no loaded keyring has key ${id}`, {
+    hint: 'the synchronous form loads nothing: use the asynchronous one, or await ready([…]) before',
+    details: { keyId: id },
+  })
+}

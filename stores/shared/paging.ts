@@ -43,7 +43,8 @@ export function parseQuery(query: ListQuery = {}): PageRequest {
 export function toPage(records: readonly KeyRecord[], request: PageRequest, location: string): KeyRecordPage {
   let before = request.after
   for (const record of records) {
-    if (compareRecords(before, record) >= 0) throw outOfOrder(record, location)
+    const isForeign = request.keyring !== undefined && record.keyring !== request.keyring
+    if (isForeign || compareRecords(before, record) >= 0) throw outOfOrder(record, location)
     before = record
   }
   const last = records[request.limit - 1]

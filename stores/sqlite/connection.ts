@@ -9,6 +9,7 @@ import { identify, migrate, SCHEMA_VERSION, schemaVersion, transaction, verify }
 
 type Sqlite = typeof import('node:sqlite')
 
+const SQLITE_ERROR = 1
 const SQLITE_READONLY = 8
 const SQLITE_CANTOPEN = 14
 const LONGEST_PAUSE_MS = 20
@@ -199,7 +200,9 @@ export class Connection {
       return { database, statement: cachedStatements(database) }
     } catch (error) {
       database.close()
-      throw error
+      if (sqliteCode(error) !== SQLITE_ERROR) throw error
+      // The statements are right, so the tables are not: one is missing, or there already before its migration.
+      throw storeError('ERR_STORE_CORRUPT', path, { says: 'does not have the tables of its schema version' })
     }
   }
 }

@@ -97,7 +97,8 @@ export function toStoreError(error: unknown, path: string): unknown {
   const number = sqliteCode(error)
   if (number !== undefined) {
     const [name, code] = SQLITE_CODES[number] ?? [`SQLite result code ${number}`, 'ERR_STORE_FAILED']
-    return storeError(code, path, { reason: name })
+    const isFull = extendedCode(error) === NO_ROOM_FOR_SHARED_MEMORY
+    return storeError(isFull ? 'ERR_STORE_FULL' : code, path, { reason: name })
   }
   const name =
     error instanceof Error && 'syscall' in error && 'code' in error ? String(error.code) : undefined

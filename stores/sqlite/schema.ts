@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { KeywrightError } from '../../src/store.ts'
-import { sqliteCode, storeError } from './errors.ts'
+import { storeError } from './errors.ts'
 
 /** 'KWST' in the file's header (bytes 68 to 71): this SQLite file is a Keywright store. */
 export const APPLICATION_ID = 0x4b575354
@@ -77,7 +77,7 @@ export function schemaVersion(database: DatabaseSync): number {
 
 /**
  * Makes sure that the file is a store, and one that this program understands. Changes nothing.
- * Throws ERR_STORE_FOREIGN and ERR_STORE_NEWER; SQLite's own errors when it is no database.
+ * Throws ERR_STORE_FOREIGN, _NEWER and _CORRUPT; SQLite's own errors when it is no database.
  */
 export function identify(database: DatabaseSync, path: string): void {
   database.prepare('SELECT count(*) FROM sqlite_schema').get() // a PRAGMA alone reads a damaged header as zeros
@@ -92,6 +92,7 @@ export function identify(database: DatabaseSync, path: string): void {
     )
   }
   const version = schemaVersion(database)
+  if (version < 0) throw storeError('ERR_STORE_CORRUPT', path, { says: 'has a negative schema version' })
   if (version <= SCHEMA_VERSION) return
   throw new KeywrightError(
     'ERR_STORE_NEWER',
@@ -122,14 +123,12 @@ export function initialise(database: DatabaseSync): void {
   migrate(database)
 }
 
-/** Throws ERR_STORE_CORRUPT unless every table, column and the installation id are there. Reads no record. */
+/**
+ * Makes sure that every table, column and the installation id are there; reads no record. Throws ERR_STORE_CORRUPT
+ * for the id, and SQLite's own error for a table or column.
+ */
 export function verify(database: DatabaseSync, path: string): void {
-  try {
-    for (const sql of Object.values(SQL)) database.prepare(sql)
-  } catch (error) {
-    if (sqliteCode(error) !== 1) throw error
-    throw storeError('ERR_STORE_CORRUPT', path, { says: 'lacks a table or a column' })
-  }
+  for (const sql of Object.values(SQL)) database.prepare(sql)
   installationOf(database, path)
 }
 

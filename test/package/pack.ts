@@ -27,7 +27,7 @@ interface Ran {
 }
 
 /** The environment of a person's shell: nothing of the npm that runs these tests, and this Node first. */
-function shellEnvironment(): NodeJS.ProcessEnv {
+export function shellEnvironment(): NodeJS.ProcessEnv {
   const own =
     /^(npm_(lifecycle|package)_|npm_config_(loglevel|local_prefix|silent)$|npm_command$|NODE_OPTIONS$)/
   const kept = Object.entries(process.env).filter(([name]) => !own.test(name) && !/^VITEST/.test(name))
@@ -36,11 +36,16 @@ function shellEnvironment(): NodeJS.ProcessEnv {
 }
 
 /** Runs a program to its end, whatever its exit code. */
-export async function run(command: string, args: readonly string[], cwd: string): Promise<Ran> {
+export async function run(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  variables: NodeJS.ProcessEnv = {},
+): Promise<Ran> {
   try {
     const { stdout, stderr } = await exec(command, args, {
       cwd,
-      env: shellEnvironment(),
+      env: { ...shellEnvironment(), ...variables },
       maxBuffer: 64 * 1024 * 1024,
     })
     return { code: 0, stdout, stderr }
@@ -52,8 +57,12 @@ export async function run(command: string, args: readonly string[], cwd: string)
 }
 
 /** Runs one of our tools (a name in node_modules/.bin). */
-export const tool = (name: string, args: readonly string[], cwd: string): Promise<Ran> =>
-  run(process.execPath, [join(BIN, name), ...args], cwd)
+export const tool = (
+  name: string,
+  args: readonly string[],
+  cwd: string,
+  variables?: NodeJS.ProcessEnv,
+): Promise<Ran> => run(process.execPath, [join(BIN, name), ...args], cwd, variables)
 
 async function mustRun(command: string, args: readonly string[], cwd: string): Promise<void> {
   const { code, stdout, stderr } = await run(command, args, cwd)

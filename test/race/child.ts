@@ -31,6 +31,13 @@ export interface LeaseResult {
   readonly bytes: number
 }
 
+export interface Attempt {
+  /** Just before it, milliseconds since the epoch. */
+  readonly at: number
+  /** 'ok' or the code of the error. */
+  readonly answer: string
+}
+
 const [number = 0, command = '', place] = process.argv.slice(2).map((argument) => JSON.parse(argument)) as [
   number,
   string,
@@ -58,7 +65,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
   async encrypt() {
     await using keywright = await openPlace(place)
     await go()
-    return sealSome(keywright, 20)
+    return await sealSome(keywright, 20) // before it is closed
   },
 
   async create(): Promise<CreateResult> {
@@ -83,8 +90,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
   /** Until the key is exhausted. The even processes use the form that does not wait. */
   async lease(): Promise<LeaseResult> {
     await using keywright = await openPlace(place)
-    await go()
     const keyring = await keywright.keyring('pii')
+    await go()
     for (let sealed = 0; ; sealed++) {
       try {
         if (number % 2 === 0) keyring.encryptSync('12345')
@@ -104,11 +111,12 @@ const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
     print({ id })
     for await (const line of lines) {
       if (line === 'end') break
+      const at = Date.now()
       try {
         keyring.encryptSync('value')
-        print('ok')
+        print({ at, answer: 'ok' })
       } catch (error) {
-        print(String((error as { code?: string }).code))
+        print({ at, answer: String((error as { code?: string }).code) })
       }
     }
     return 'done'

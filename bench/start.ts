@@ -1,0 +1,64 @@
+/** What does starting cost? Importing the library, and opening a store with 10 or with 10,000 keyrings. */
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { open } from '../src/index.ts'
+
+const ROUNDS = 15
+
+export async function run(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'keywright-bench-'))
+  const masterKey = randomBytes(32).toString('base64')
+  try {
+    importing()
+    const small = await prepare(join(folder, 'small'), 10, masterKey)
+    const large = await prepare(join(folder, 'large'), 10_000, masterKey)
+    const times: Record<'small' | 'large', number[]> = { small: [], large: [] }
+    for (let round = 0; round < ROUNDS; round++) {
+      times.small.push(await openAndEncrypt(small, masterKey))
+      times.large.push(await openAndEncrypt(large, masterKey))
+    }
+    const [a, b] = [median(times.small), median(times.large)]
+    console.log('\nopen a store and encrypt under one keyring')
+    console.log(`  10 keyrings       ${a.toFixed(2)} ms`)
+    console.log(`  10,000 keyrings   ${b.toFixed(2)} ms   ${(b - a).toFixed(2)} ms more   goal < 5 ms more`)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+/** The built package, in a fresh process, less what an empty module takes there. */
+function importing(): void {
+  const inChild = (code: string): number =>
+    Number(execFileSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' }))
+  const timed = (specifier: string): string =>
+    `const t = performance.now(); await import(${JSON.stringify(specifier)}); console.log(performance.now() - t)`
+  const library = new URL('../dist/src/index.js', import.meta.url).href
+  const times = Array.from({ length: ROUNDS }, () => [inChild(timed(library)), inChild(timed('node:path'))])
+  const ms = median(times.map(([ours = 0]) => ours))
+  const nothing = median(times.map(([, empty = 0]) => empty))
+  console.log(
+    `\nimport 'keywright': ${ms.toFixed(1)} ms (a built-in module: ${nothing.toFixed(1)} ms)   goal < 30 ms`,
+  )
+}
+
+async function prepare(path: string, keyrings: number, masterKey: string): Promise<string> {
+  await using kw = await openAt(path, masterKey, true)
+  for (let tenant = 0; tenant < keyrings; tenant++) await kw.keys.create('pii', { tenant: `t${tenant}` })
+  return path
+}
+
+async function openAndEncrypt(path: string, masterKey: string): Promise<number> {
+  const started = performance.now()
+  await using kw = await openAt(path, masterKey, false)
+  await kw.encrypt('pii', 'a value', { tenant: 't5' })
+  return performance.now() - started
+}
+
+const openAt = (path: string, masterKey: string, create: boolean) =>
+  open({ backend: 'file', path: join(path, 'master.keys'), audit: false, masterKey, create, environment: {} })
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((x, y) => x - y)[Math.floor(values.length / 2)] ?? Number.NaN
