@@ -93,10 +93,12 @@ function npmCi() {
   // NODE_ENV=production would leave out the tools; `loglevel` keeps errors visible under `npm --silent`.
   const flags = ['ci', '--include=dev', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
   return new Promise((resolve, reject) => {
-    const child = spawn(command, [...prefix, ...flags], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
+    // In a process group of its own, so that a signal also ends the install scripts that npm would wait for.
+    const options = { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], detached: true }
+    const child = spawn(command, [...prefix, ...flags], options)
     const output = []
     const stop = (signal) => {
-      child.kill(signal)
+      process.kill(-child.pid, signal)
       child.once('close', () => process.exit(128 + constants.signals[signal]))
     }
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
@@ -111,7 +113,7 @@ function npmCi() {
   })
 }
 
-/** Install scripts of an interrupted npm ci live a little longer than it and may be in the way of the next. */
+/** The install scripts of an npm ci that was killed outright may still be writing. */
 async function npmCiTwice() {
   const first = await npmCi()
   if (first.code === 0 || !STILL_WRITING.test(first.output)) return first

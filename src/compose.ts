@@ -32,6 +32,9 @@ import { defaultPolicy } from './policy/resolve.ts'
 import type { KeyProvider, RootSecretText } from './provider.ts'
 import type { KeyStore } from './store.ts'
 
+export { BACKENDS } from '../providers/index.ts'
+export { openStore } from '../stores/index.ts'
+
 export const DEFAULT_CONFIG_PATH = 'config/encryption.json'
 
 /** Options of {@link open}. What is given here wins over environment and policy document. */

@@ -1,6 +1,6 @@
 /** The tree of commands, built from the rows in specs/ and run by commander. */
-import { Command, CommanderError, Option } from 'commander'
-import { KeywrightError } from '../errors.ts'
+import type { Writable } from 'node:stream'
+import { Command, CommanderError, Option, type OutputConfiguration } from 'commander'
 import { type Action, type Call, type CommandSpec, type OptionSpec, Options } from './call.ts'
 import { write } from './io.ts'
 import { auditSpecs } from './specs/audit.ts'
@@ -9,17 +9,8 @@ import { keySpecs } from './specs/keys.ts'
 import { policySpecs } from './specs/policy.ts'
 import { recordSpecs } from './specs/records.ts'
 import { setupSpecs } from './specs/setup.ts'
+import { toUsageError } from './usage.ts'
 import { packageVersion } from './version.ts'
-
-/** Help or version were asked for and printed, or there was nothing else to do. */
-export class HelpShown extends Error {
-  readonly exitCode: number
-
-  constructor(exitCode: number) {
-    super('help was shown')
-    this.exitCode = exitCode
-  }
-}
 
 type Surroundings = Pick<Call, 'io' | 'output' | 'onInterrupt'>
 
@@ -62,27 +53,75 @@ Start here:
 
 /** Runs what `argv` asks for. Throws what the action throws, and ERR_ARGUMENT_INVALID for wrong use. */
 export async function runProgram(argv: readonly string[], surroundings: Surroundings): Promise<number> {
+  const { io } = surroundings
+  const told: { readonly stream: Writable; readonly text: string }[] = []
   let exitCode = 0
-  const told: { text: string; error: boolean }[] = []
-  const program = buildProgram((load, command, args, options) => async () => {
-    const call = { ...surroundings, args, options, global: new Options(program.opts()), program }
-    exitCode = (await (await load())({ ...call, program: command.parent === null ? command : program })) ?? 0
+  const program = newProgram({
+    writeOut: (text) => told.push({ stream: io.stdout, text }),
+    writeErr: (text) => told.push({ stream: io.stderr, text }),
   })
-  program.configureOutput({
-    writeOut: (text) => told.push({ text, error: false }),
-    writeErr: (text) => told.push({ text, error: true }),
-    outputError: () => undefined,
-    getOutHasColors: () => false,
-    getErrHasColors: () => false,
-  })
+  const act = (load: () => Promise<Action>) => async (call: Pick<Call, 'args' | 'options'>) => {
+    const action = await load()
+    exitCode = (await action({ ...surroundings, ...call, global: new Options(program.opts()), program })) ?? 0
+  }
+  for (const [title, specs] of GROUPS) {
+    for (const spec of specs) addCommand(program, spec, act).helpGroup(title)
+  }
   try {
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    for (const { text, error: isError } of told) {
-      await write(isError ? surroundings.io.stderr : surroundings.io.stdout, text)
-    }
-    throw translate(error)
+    for (const { stream, text } of told) await write(stream, text)
+    throw toUsageError(error)
   }
   return exitCode
+}
+
+function newProgram(output: Pick<OutputConfiguration, 'writeOut' | 'writeErr'>): Command {
+  const program = new Command('keywright')
+    .description('Keeps the keys of an application, encrypts with them, rotates them by policy.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .exitOverride()
+    .configureOutput({ ...output, outputError: () => undefined })
+    .configureHelp({ showGlobalOptions: false })
+    .addHelpText('after', FOOTER)
+  for (const option of GLOBAL) program.addOption(toOption(option))
+  return program
+}
+
+type Bind = (load: () => Promise<Action>) => (call: Pick<Call, 'args' | 'options'>) => Promise<void>
+
+function addCommand(parent: Command, spec: CommandSpec, act: Bind): Command {
+  const command = parent.command(spec.name).summary(spec.summary)
+  command.description([sentence(spec.summary), ...(spec.details === undefined ? [] : [spec.details])].join('\n\n'))
+  for (const option of spec.options ?? []) command.addOption(toOption(option))
+  const examples = (spec.examples ?? []).map(([line, what]) => `  # ${what}\n  $ ${line}\n`).join('')
+  if (examples !== '') command.addHelpText('after', `\nExamples:\n${examples}`)
+  if (spec.commands === undefined) command.addHelpText('after', MORE_OPTIONS)
+  for (const inner of spec.commands ?? []) addCommand(command, inner, act)
+  if (spec.load !== undefined) {
+    const run = act(spec.load)
+    command.action((...received: unknown[]) =>
+      run({
+        args: received.slice(0, -2) as (string | undefined)[],
+        options: new Options(received.at(-2) as Record<string, unknown>),
+      }),
+    )
+  }
+  return command
+}
+
+const MORE_OPTIONS = '\nOptions that every command takes: keywright --help\n'
+
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
+
+function toOption({ flags, description, repeat = false, choices }: OptionSpec): Option {
+  const option = new Option(flags, description)
+  if (choices !== undefined) option.choices(choices)
+  if (repeat) {
+    option.argParser((value: string, before: string[] | undefined) => [...(before ?? []), value])
+  }
+  return option
 }

@@ -2,7 +2,8 @@
 import { KeywrightError } from '../errors.ts'
 import { Interrupted, type Io, OutputClosed } from './io.ts'
 import { Output } from './output.ts'
-import { HelpShown, runProgram } from './program.ts'
+import { runProgram } from './program.ts'
+import { HelpShown } from './usage.ts'
 
 /**
  * Runs one command. Resolves to the exit code: 0 done, 1 failed, 2 wrong use or configuration, 130 or 143 stopped by

@@ -36,8 +36,8 @@ export function assertContextValue(name: string, value: unknown): asserts value 
   })
 }
 
-/** A Map or a class instance would silently count as empty. */
-function assertPlainObject(context: unknown): void {
+/** Throws ERR_CONTEXT_INVALID for a Map, a class instance or null, which would silently count as empty. */
+export function assertContextObject(context: unknown): void {
   const prototype =
     typeof context === 'object' && context !== null ? Object.getPrototypeOf(context) : undefined
   if (prototype === Object.prototype || prototype === null) return
@@ -48,7 +48,7 @@ function assertPlainObject(context: unknown): void {
 
 /** The canonical text of `context`. Throws ERR_CONTEXT_INVALID for a name or value that may not stand in it. */
 export function canonicalText(context: Context): string {
-  assertPlainObject(context)
+  assertContextObject(context)
   const names = Object.keys(context).sort() // names are ASCII, so any order of code units is the same
   const members = names.map((name) => {
     assertContextName(name)
@@ -70,6 +70,7 @@ export function canonicalBytes(context: Context): Buffer {
  */
 export function canonicalTemplate(context: Context, name: string): (value: string) => Buffer {
   assertContextName(name)
+  assertContextObject(context)
   const marked = canonicalText({ ...context, [name]: '' })
   const slot = Object.keys({ ...context, [name]: '' })
     .sort()

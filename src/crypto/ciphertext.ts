@@ -60,6 +60,7 @@ function viewOf(value: Uint8Array): Buffer {
     throw new KeywrightError(
       'ERR_VALUE_TYPE',
       `a ciphertext is a string or a Uint8Array, got ${value === null ? 'null' : typeof value}`,
+      { hint: 'pass null and undefined on as they are; nothing was encrypted there' },
     )
   }
   if (value.length === 0) throw emptyCiphertext()

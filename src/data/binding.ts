@@ -1,5 +1,5 @@
 /** What a field's ciphertexts are bound to: keyring, table, column, row and what the caller adds. */
-import { type Context, canonicalBytes, canonicalTemplate } from '../crypto/canonical.ts'
+import { assertContextObject, type Context, canonicalBytes, canonicalTemplate } from '../crypto/canonical.ts'
 import { KeywrightError } from '../errors.ts'
 
 export interface FieldPlace {
@@ -13,6 +13,7 @@ const RESERVED = ['keyring', 'table', 'column', 'row', 'as']
 
 /** The context of a place under a keyring. Throws ERR_CONTEXT_INVALID for a reserved name. */
 export function placeContext(keyring: string, place: FieldPlace): Context {
+  if (place.context !== undefined) assertContextObject(place.context) // a spread Map would be an empty context
   const taken = RESERVED.find((name) => place.context !== undefined && Object.hasOwn(place.context, name))
   if (taken !== undefined) {
     throw new KeywrightError('ERR_CONTEXT_INVALID', `context name "${taken}" is reserved`, {

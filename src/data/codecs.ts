@@ -73,7 +73,13 @@ function textCodec<T>(
 }
 
 function printJson(value: JsonValue): string {
-  const printed = JSON.stringify(value, refuseWhatJsonLoses)
+  let printed: string | undefined
+  try {
+    printed = JSON.stringify(value, refuseWhatJsonLoses)
+  } catch (error) {
+    if (error instanceof KeywrightError) throw error
+    throw wrongType('JSON: it holds itself, is nested too deeply or cannot be read', value) // its text names members
+  }
   if (printed === undefined) throw wrongType('JSON', value)
   return printed
 }
@@ -87,13 +93,17 @@ function refuseWhatJsonLoses(this: unknown, key: string, value: unknown): unknow
     typeof value === 'function' ||
     typeof value === 'symbol' ||
     typeof value === 'bigint' ||
-    original instanceof Date ||
-    original instanceof Uint8Array ||
-    original instanceof Map ||
-    original instanceof Set
+    !isPlain(original)
   if (lost) throw wrongType('JSON: it holds something that JSON cannot express', value)
   if (typeof value === 'string' && !value.isWellFormed()) throw wrongType('well-formed text', value)
   return value
+}
+
+/** Whether JSON gives `value` back: of a Date, a Map, a Promise or an instance of a class something else would come. */
+function isPlain(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return true
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 function parseJson(printed: string): JsonValue | undefined {

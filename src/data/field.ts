@@ -2,10 +2,8 @@
 
 import type { Context } from '../crypto/canonical.ts'
 import { keyIdOf, parseCiphertext, toText } from '../crypto/ciphertext.ts'
-import { KeywrightError } from '../errors.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { Keyrings } from '../keys/keyrings.ts'
-import { otherKeyring } from '../keys/refusals.ts'
 import { bindPlace, type FieldPlace, placeContext } from './binding.ts'
 import { type Codec, codecFor, type FieldType, type FieldTypes } from './codecs.ts'
 
@@ -39,6 +37,7 @@ export class Field<T> {
 
   /** Encrypts; loads the keyring when needed. Resolves to `kw1.…`. */
   async encrypt(value: T, options?: RowOption): Promise<string> {
+    if (this.#ring.readyToSeal()) return this.encryptSync(value, options)
     return toText(await this.#ring.seal(this.#codec.encode(value), this.#aadFor(options?.row)))
   }
 
@@ -56,6 +55,8 @@ export class Field<T> {
   async decrypt(value: string | Uint8Array, options?: RowOption): Promise<T> {
     const wire = parseCiphertext(value)
     const id = keyIdOf(wire)
+    if (this.#ring.readyToOpen(id))
+      return this.#codec.decode(this.#ring.openSync(wire, this.#aadFor(options?.row)))
     if (this.#ring.records.byId(id) === undefined) await this.#rings.assertOwns(this.#ring, id)
     return this.#codec.decode(await this.#ring.open(wire, this.#aadFor(options?.row)))
   }
@@ -67,7 +68,7 @@ export class Field<T> {
     try {
       return this.#codec.decode(this.#ring.openSync(wire, aad))
     } catch (error) {
-      throw this.#explain(error, keyIdOf(wire))
+      throw this.#rings.explain(error, this.#ring, keyIdOf(wire))
     }
   }
 
@@ -76,13 +77,6 @@ export class Field<T> {
     await this.#ring.prepare()
     if (options.all === true) await this.#ring.prepareAll()
     return this
-  }
-
-  /** A key of another loaded keyring is not "not loaded": say what is wrong. */
-  #explain(error: unknown, id: number): unknown {
-    if (!(error instanceof KeywrightError) || error.code !== 'ERR_KEY_NOT_LOADED') return error
-    const owner = this.#rings.withKeySync(id)
-    return owner !== undefined && owner !== this.#ring ? otherKeyring(this.keyring, id) : error
   }
 }
 

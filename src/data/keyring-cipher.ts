@@ -36,6 +36,7 @@ export class KeyringCipher {
 
   /** Encrypts under the active key; loads what is missing. */
   async encrypt(value: Encryptable, options: ContextOption = {}): Promise<string> {
+    if (this.#ring.readyToSeal()) return this.encryptSync(value, options)
     return toText(await this.#ring.seal(encode(value), this.#aad(options)))
   }
 
@@ -62,7 +63,13 @@ export class KeyringCipher {
     options: DecryptOptions<K> = {},
   ): FieldTypes[K] {
     const codec = codecFor(options.as ?? ('string' as K))
-    return codec.decode(this.#ring.openSync(parseCiphertext(value), this.#aad(options)))
+    const wire = parseCiphertext(value)
+    const aad = this.#aad(options)
+    try {
+      return codec.decode(this.#ring.openSync(wire, aad))
+    } catch (error) {
+      throw this.#rings.explain(error, this.#ring, keyIdOf(wire))
+    }
   }
 
   /** Opens the active key, with `all` every key that may decrypt. */

@@ -7,6 +7,14 @@ import { refused, stale } from './refusals.ts'
 import { type KeyServices, recordsOf } from './services.ts'
 import { type KeyringView, viewKeyring } from './states.ts'
 
+/** Failures after which only a new key helps. */
+const REPLACED_BY_ROTATION: ReadonlySet<string> = new Set([
+  'ERR_KEY_COMPROMISED',
+  'ERR_KEY_DESTROYED',
+  'ERR_KEY_EXPIRED',
+  'ERR_KEY_EXHAUSTED',
+])
+
 export type Operation = 'encrypt' | 'decrypt'
 
 export class KeyringRecords {
@@ -71,6 +79,12 @@ export class KeyringRecords {
     const decision = this.decide(record, operation)
     if (decision.allowed) return decision
     throw refused(record, decision.code ?? 'ERR_KEY_INACTIVE', decision.reason)
+  }
+
+  /** Whether nothing encrypts now, and only a new key can. */
+  needNewKey(): boolean {
+    const { current } = this.at(this.#services.clock.now())
+    return current === undefined || REPLACED_BY_ROTATION.has(this.decide(current, 'encrypt').code ?? '')
   }
 
   /** Reads when the refresh period is over. Without the store, what was read serves while it may. */

@@ -11,6 +11,7 @@ import type { KeyTypePolicy } from '../policy/policy.ts'
 import type { KeyRecord } from '../store.ts'
 import { KeyCache } from './key-cache.ts'
 import { KeyringRecords } from './keyring-records.ts'
+import { Leases } from './leases.ts'
 import type { OpenKey } from './open-key.ts'
 import {
   auditedNeedsAsync,
@@ -22,15 +23,7 @@ import {
 } from './refusals.ts'
 import { ensureKeyring, rotateKeyring } from './rotation.ts'
 import { type KeyServices, policyOf } from './services.ts'
-import { UsageLease } from './usage.ts'
-
-/** Failures after which only a new key helps. */
-const REPLACED_BY_ROTATION: ReadonlySet<string> = new Set([
-  'ERR_KEY_COMPROMISED',
-  'ERR_KEY_DESTROYED',
-  'ERR_KEY_EXPIRED',
-  'ERR_KEY_EXHAUSTED',
-])
+import type { UsageLease } from './usage.ts'
 
 export class Keyring {
   readonly name: string
@@ -38,7 +31,7 @@ export class Keyring {
   readonly records: KeyringRecords
   readonly #services: KeyServices
   readonly #cache: KeyCache
-  readonly #leases = new Map<number, UsageLease>()
+  readonly #leases: Leases
   #active: OpenKey | undefined
   #lease: UsageLease | undefined
   #sealUntil = Number.NEGATIVE_INFINITY
@@ -49,6 +42,7 @@ export class Keyring {
     this.name = name
     this.policy = policyOf(services, name)
     this.#cache = new KeyCache(services.calls, services.clock, this.policy)
+    this.#leases = new Leases(services.store, this.policy)
     this.records = new KeyringRecords(services, name, this.policy, () => this.#afterRead())
   }
 
@@ -66,7 +60,7 @@ export class Keyring {
 
   /** Encrypts, loading what is missing. */
   async seal(plaintext: string | Uint8Array, aad: Uint8Array): Promise<Buffer> {
-    if (!this.#readyToSeal()) await this.prepare()
+    if (!this.#loadedToSeal()) await this.prepare()
     if (this.policy.auditAccess) await this.#auditAccess('data.encrypt', this.activeKey().id)
     return this.#seal(plaintext, aad)
   }
@@ -74,9 +68,19 @@ export class Keyring {
   /** Decrypts, loading what is missing. */
   async open(wire: Buffer, aad: Uint8Array): Promise<Buffer> {
     const id = keyIdOf(wire)
-    if (!this.#readyToOpen(id)) await this.prepareKey(id)
+    if (!this.#loadedToOpen(id)) await this.prepareKey(id)
     if (this.policy.auditAccess) await this.#auditAccess('data.decrypt', id)
     return this.#open(wire, aad)
+  }
+
+  /** Whether `sealSync` will do, so that an asynchronous caller need not wait. Leases ahead when it is time. */
+  readyToSeal(): boolean {
+    return !this.policy.auditAccess && this.#loadedToSeal()
+  }
+
+  /** Whether `openSync` will do for this key. */
+  readyToOpen(id: number): boolean {
+    return !this.policy.auditAccess && this.#loadedToOpen(id)
   }
 
   #seal(plaintext: string | Uint8Array, aad: Uint8Array): Buffer {
@@ -116,7 +120,7 @@ export class Keyring {
   /** Makes the keyring ready to encrypt: makes or replaces the key where it must be, opens it, leases messages. */
   async prepare(): Promise<void> {
     await this.records.refreshIfDue()
-    if (this.#needsNewKey()) await this.#makeKey()
+    if (this.records.needNewKey()) await this.#makeKey()
     await this.#openForSealing()
     this.#select(this.#services.clock.now())
   }
@@ -158,10 +162,8 @@ export class Keyring {
     this.records.forget()
     this.#active = undefined
     this.#sealUntil = Number.NEGATIVE_INFINITY
-    const leases = [...this.#leases.values()]
-    this.#leases.clear()
     this.#lease = undefined
-    await Promise.all(leases.map((lease) => lease.release()))
+    await this.#leases.releaseAll()
   }
 
   #sealWithNewLease(active: OpenKey, plaintext: string | Uint8Array, aad: Uint8Array): Buffer {
@@ -170,7 +172,7 @@ export class Keyring {
     return this.#seal(plaintext, aad)
   }
 
-  #readyToSeal(): boolean {
+  #loadedToSeal(): boolean {
     const now = this.#services.clock.now()
     const lease = this.#lease
     if (lease === undefined || this.#active === undefined) return false
@@ -183,7 +185,7 @@ export class Keyring {
     )
   }
 
-  #readyToOpen(id: number): boolean {
+  #loadedToOpen(id: number): boolean {
     const now = this.#services.clock.now()
     const key = this.#cache.peek(id)
     return (
@@ -204,12 +206,6 @@ export class Keyring {
     this.#setDeadlines()
   }
 
-  #needsNewKey(): boolean {
-    const { current } = this.records.at(this.#services.clock.now())
-    if (current === undefined) return true
-    return REPLACED_BY_ROTATION.has(this.records.decide(current, 'encrypt').code ?? '')
-  }
-
   async #makeKey(): Promise<void> {
     if (this.records.all.length === 0) await ensureKeyring(this.#services, this.name)
     else if (this.policy.rotation.auto) await rotateKeyring(this.#services, this.name, { now: true })
@@ -223,38 +219,19 @@ export class Keyring {
     this.records.assertAllowed(current, 'encrypt')
     if (pending !== undefined) await this.#openAhead(pending)
     await this.#cache.open(current, aheadMs)
-    await this.#leaseFor(current)
-    this.#releaseLeasesExcept(current.id, pending?.id)
+    await this.#leases.ensure(current)
+    this.#leases.releaseExcept(current.id, pending?.id)
     this.#setDeadlines()
-  }
-
-  /** A replaced key encrypts no more: what was leased for it goes back. One that fails only costs budget. */
-  #releaseLeasesExcept(...ids: readonly (number | undefined)[]): void {
-    for (const [id, lease] of this.#leases) {
-      if (ids.includes(id)) continue
-      this.#leases.delete(id)
-      lease.release().catch(() => undefined)
-    }
   }
 
   /** The next version is opened before its turn; if that fails now, the next refresh tries again. */
   async #openAhead(pending: KeyRecord): Promise<void> {
     try {
       await this.#cache.open(pending)
-      await this.#leaseFor(pending)
+      await this.#leases.ensure(pending)
     } catch (error) {
       if (!(error instanceof KeywrightError)) throw error
     }
-  }
-
-  async #leaseFor(record: KeyRecord): Promise<void> {
-    if (record.algorithm === 'HMAC-SHA-256') return
-    let lease = this.#leases.get(record.id)
-    if (lease === undefined) {
-      lease = new UsageLease(this.#services.store, record.id, this.policy.maxMessages)
-      this.#leases.set(record.id, lease)
-    }
-    if (lease.low) await lease.refill()
   }
 
   /** Folds every bound by time into one instant per key. */
@@ -281,7 +258,7 @@ export class Keyring {
     const nextAt = pending?.activatesAt ?? Number.POSITIVE_INFINITY
     this.#sealUntil = Math.min(this.records.staleAt(), this.#cache.servesUntil(key), until, nextAt)
     this.#active = key
-    this.#lease = this.#leases.get(key.id)
+    this.#lease = this.#leases.peek(key.id)
     return key
   }
 

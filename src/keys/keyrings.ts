@@ -68,6 +68,13 @@ export class Keyrings {
     await ring.records.refreshAfterWrite()
   }
 
+  /** The error to throw: a key of another loaded keyring is not "not loaded". */
+  explain(error: unknown, ring: Keyring, id: number): unknown {
+    if (!(error instanceof KeywrightError) || error.code !== 'ERR_KEY_NOT_LOADED') return error
+    const owner = this.withKeySync(id)
+    return owner !== undefined && owner !== ring ? otherKeyring(ring.name, id) : error
+  }
+
   /** Rate limited per id, so that garbage cannot turn into load on the store. */
   async #lookUp(id: number): Promise<string> {
     const now = this.#services.clock.now()

@@ -65,11 +65,18 @@ const FILE_CODES: Readonly<Record<string, StoreErrorCode>> = {
   EDQUOT: 'ERR_STORE_FULL',
 }
 
+/** SQLITE_IOERR_SHMSIZE, the shared memory could not grow: what a full disk looks like to the write-ahead log. */
+const NO_ROOM_FOR_SHARED_MEMORY = 4874
+
 /** The primary result code of an error of node:sqlite, such as 5 for SQLITE_BUSY; `undefined` for other errors. */
 export function sqliteCode(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number')
-    return undefined
-  return error.errcode & 0xff // the higher bits tell the reason apart
+  const code = extendedCode(error)
+  return code === undefined ? undefined : code & 0xff // the higher bits tell reasons apart
+}
+
+function extendedCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('errcode' in error)) return undefined
+  return typeof error.errcode === 'number' ? error.errcode : undefined
 }
 
 /** Whether `error` says that somebody else holds the lock. */

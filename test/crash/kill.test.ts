@@ -127,12 +127,18 @@ describe('a process that is killed', () => {
     }
   })
 
-  it('leaves nothing behind that the next change does not take along', async () => {
+  it('leaves nothing that holds keys once the master key is rotated again', async () => {
     await using keywright = await openPlace(place)
     await keywright.keys.rotateMaster('file')
     await keywright.keys.rewrap()
     await expectNothingLost()
-    const left = readdirSync(place.folder).filter((name) => name.endsWith('.tmp'))
+    const left = readdirSync(place.folder).filter((name) => /^\.(master|keys|keywright)/.test(name))
     expect(left).toEqual([])
+  })
+
+  it('leaves no file of the audit log that the next record does not take along', async () => {
+    await using keywright = await openPlace(place)
+    await keywright.audit.append({ event: 'audit.start' })
+    expect(readdirSync(place.folder).filter((name) => name.endsWith('.tmp'))).toEqual([])
   })
 })

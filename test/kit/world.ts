@@ -1,6 +1,7 @@
 /** Everything outside a process: one clock, one provider, one store; and processes that come and go. */
-import { type AuditSink, defaultPolicy, type KeyTypePolicy, Keywright, type Policy } from './library.ts'
+
 import { FakeClock, type ProcessClock } from './clock.ts'
+import { type AuditSink, defaultPolicy, type KeyTypePolicy, Keywright, type Policy } from './library.ts'
 import { TestProvider } from './provider.ts'
 import { TestStore } from './store.ts'
 

@@ -1,5 +1,5 @@
 /** Files of the SQLite store that are older, newer, damaged or edited by hand. */
-import { copyFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -13,6 +13,7 @@ import {
 } from '../../stores/sqlite/schema.ts'
 import openSqliteStore from '../../stores/sqlite.ts'
 import { testFolders } from './support/folder.ts'
+import { copyOpenFile } from './support/processes.ts'
 import { listAll, recordOf } from './support/records.ts'
 
 const folder = testFolders()
@@ -211,7 +212,7 @@ describe('sqlite store: damaged rows', () => {
     const store = await open(path)
     await store.insert(recordOf({ id: 50, version: 50 }))
     const copy = join(folder(), 'copy.db')
-    for (const suffix of ['', '-wal']) copyFileSync(path + suffix, copy + suffix)
+    for (const suffix of ['', '-wal']) copyOpenFile(path + suffix, copy + suffix)
     expect((await (await open(copy)).list()).records).toHaveLength(4)
   })
 })

@@ -1,19 +1,19 @@
 /** The SQLite store on full disks, on read-only media and without permission. */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import * as sqlite from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Connection } from '../../stores/sqlite/connection.ts'
 import openSqliteStore from '../../stores/sqlite.ts'
 import { testFolders } from './support/folder.ts'
-import { runChild, UNPRIVILEGED, whyNotUnprivileged } from './support/processes.ts'
+import { copyOpenFile, runChild, UNPRIVILEGED, whyNotUnprivileged } from './support/processes.ts'
 import { recordOf, wrapOf } from './support/records.ts'
 
 const folder = testFolders()
 const mounts: string[] = []
 afterEach(() => {
-  for (const mount of mounts.splice(0)) spawnSync('umount', [mount])
+  for (const mount of mounts.splice(0)) spawnSync('umount', ['-l', mount]) // also after a failure that left it open
 })
 
 /** A file system of its own, or `undefined` for who may not mount. */
@@ -160,7 +160,7 @@ describe('sqlite store: permissions', () => {
     await writer.insert(recordOf({ id: 2, version: 2 }))
     const copy = join(await storeWithModes(0o600, 0o700), '..', 'copy.db')
     for (const suffix of ['', '-wal']) {
-      copyFileSync(path + suffix, copy + suffix)
+      copyOpenFile(path + suffix, copy + suffix)
       if (UNPRIVILEGED.uid !== undefined) chownSync(copy + suffix, UNPRIVILEGED.uid, UNPRIVILEGED.gid)
     }
     await writer.close?.()

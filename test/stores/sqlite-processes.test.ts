@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import openSqliteStore from '../../stores/sqlite.ts'
 import { testFolders } from './support/folder.ts'
-import { type Outcome, runChild, startChild } from './support/processes.ts'
+import { copyOpenFile, type Outcome, runChild, startChild } from './support/processes.ts'
 import { recordOf, wrapOf } from './support/records.ts'
 
 const folder = testFolders()
@@ -66,11 +66,15 @@ describe('sqlite store: several processes', () => {
     for (let id = 1; id <= 30; id++)
       await store.insert(recordOf({ id, version: id, wraps: [wrapOf('x', id)] }))
     await store.insert(recordOf({ id: 99, version: 99, wraps }))
-    const marks = [secret.toString('base64').slice(0, 32)]
-    const remains = (): string[] =>
-      ['', '-wal'].flatMap((suffix) => marks.filter((mark) => readFileSync(path + suffix).includes(mark)))
+    const mark = secret.toString('base64').slice(0, 32)
+    const places = (): string[] =>
+      ['', '-wal'].filter((suffix) => {
+        copyOpenFile(path + suffix, `${path}.copy`)
+        return readFileSync(`${path}.copy`).includes(mark)
+      })
+    expect(places()).toEqual(['-wal'])
     await store.update(recordOf({ id: 99, version: 99, status: 'destroyed', wraps: [], revision: 2 }))
-    expect(remains()).toEqual([])
+    expect(places()).toEqual([])
     await store.close?.()
   })
 })

@@ -50,3 +50,12 @@ export async function runChild(...started: Parameters<typeof startChild>): Promi
   await new Promise((resolve, reject) => child.once('close', resolve).once('error', reject))
   return JSON.parse(text) as Outcome
 }
+
+/**
+ * Copies a file that a store of this process has open. `cp` does it, because closing a file here would drop SQLite's
+ * own locks on it.
+ */
+export function copyOpenFile(from: string, to: string): void {
+  const { status } = spawnSync('cp', [from, to])
+  if (status !== 0) throw new Error(`cp ${from} failed`)
+}

@@ -82,7 +82,12 @@ describe('canonicalText', () => {
 
   it.each<[string, unknown]>([
     ['a Map', new Map([['a', 'b']])],
-    ['a class instance', new (class { a = 'b' })()],
+    [
+      'a class instance',
+      new (class {
+        a = 'b'
+      })(),
+    ],
     ['an array', ['a']],
     ['null', null],
     ['undefined', undefined],

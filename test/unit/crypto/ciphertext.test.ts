@@ -29,7 +29,9 @@ describe('parseCiphertext', () => {
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
     const same = [...alphabet]
       .map((last) => good.slice(0, -1) + last)
-      .filter((other) => Buffer.from(other.slice(4), 'base64url').equals(Buffer.from(good.slice(4), 'base64url')))
+      .filter((other) =>
+        Buffer.from(other.slice(4), 'base64url').equals(Buffer.from(good.slice(4), 'base64url')),
+      )
     expect(same.length).toBe(n % 3 === 1 ? 16 : 4) // so many texts decode to the same bytes
     for (const other of same) {
       if (other === good) continue

@@ -6,7 +6,10 @@ import { deriveBytes, deriveKey } from '../../../src/crypto/derive.ts'
 /** RFC 5869 with an empty salt and one block of output, written down a second time. */
 function hkdf(key: Uint8Array, label: string): Buffer {
   const extracted = createHmac('sha256', Buffer.alloc(32)).update(key).digest()
-  return createHmac('sha256', extracted).update(label).update(Buffer.from([1])).digest()
+  return createHmac('sha256', extracted)
+    .update(label)
+    .update(Buffer.from([1]))
+    .digest()
 }
 
 const LABELS = {

@@ -1,0 +1,46 @@
+/** Commands for setting up and looking at the set-up. */
+import type { CommandSpec } from '../call.ts'
+
+export const setupSpecs: readonly CommandSpec[] = [
+  {
+    name: 'init',
+    summary: 'make master key, key store and policy document',
+    details:
+      'Makes what is missing and never replaces what is there. Where a store with keys exists without its key file,\n' +
+      'it refuses: that is a loss, not a beginning. The root secret that seals the key file comes from\n' +
+      'ENCRYPTION_MASTER_KEY, ENCRYPTION_MASTER_KEY_FILE or ENCRYPTION_MASTER_PASSWORD, from --root-key-file, or\n' +
+      'from what you answer at a terminal.',
+    options: [
+      { flags: '--root-key-file <path>', description: 'make a random root key in this file (mode 0600)' },
+      { flags: '--unsealed', description: 'no root secret: the master key lies in clear, for development only' },
+    ],
+    examples: [
+      ['keywright init --root-key-file /etc/app/root.key', 'a new installation with a root key in a file'],
+      ['keywright init --unsealed', 'try it out without any secret; refused in production'],
+    ],
+    load: async () => (await import('../commands/init.ts')).init,
+  },
+  {
+    name: 'doctor',
+    summary: 'check everything: runtime, environment, files, provider, store, audit log',
+    details: 'Goes on after what it finds. Exit code 1 when a check failed; warnings leave it at 0.',
+    examples: [['keywright doctor', 'a check list with what to do about each finding']],
+    load: async () => (await import('../commands/doctor.ts')).doctor,
+  },
+  {
+    name: 'config',
+    summary: 'show the value of each setting and where it comes from',
+    details: 'Secrets are never shown, only whether they are set.',
+    examples: [['keywright config', 'all settings of the selected backend']],
+    load: async () => (await import('../commands/config.ts')).config,
+  },
+  {
+    name: 'completion <shell>',
+    summary: 'print a completion script for bash, zsh or fish',
+    examples: [
+      ['source <(keywright completion bash)', 'for this shell; put the line into ~/.bashrc to keep it'],
+      ['keywright completion fish > ~/.config/fish/completions/keywright.fish', 'for fish'],
+    ],
+    load: async () => (await import('../commands/completion.ts')).completion,
+  },
+]

@@ -1,0 +1,45 @@
+/** The usage leases of one keyring: one for the key that encrypts, one for the key that will. */
+import type { KeyTypePolicy } from '../policy/policy.ts'
+import type { KeyRecord, KeyStore } from '../store.ts'
+import { UsageLease } from './usage.ts'
+
+export class Leases {
+  readonly #store: KeyStore
+  readonly #policy: KeyTypePolicy
+  readonly #leases = new Map<number, UsageLease>()
+
+  constructor(store: KeyStore, policy: KeyTypePolicy) {
+    this.#store = store
+    this.#policy = policy
+  }
+
+  peek(id: number): UsageLease | undefined {
+    return this.#leases.get(id)
+  }
+
+  /** Leases messages for a key that seals values. Throws ERR_KEY_EXHAUSTED. */
+  async ensure(record: KeyRecord): Promise<void> {
+    if (record.algorithm === 'HMAC-SHA-256') return
+    let lease = this.#leases.get(record.id)
+    if (lease === undefined) {
+      lease = new UsageLease(this.#store, record.id, this.#policy.maxMessages)
+      this.#leases.set(record.id, lease)
+    }
+    if (lease.low) await lease.refill()
+  }
+
+  /** A replaced key encrypts no more: what was leased for it goes back. One that fails only costs budget. */
+  releaseExcept(...ids: readonly (number | undefined)[]): void {
+    for (const [id, lease] of this.#leases) {
+      if (ids.includes(id)) continue
+      this.#leases.delete(id)
+      lease.release().catch(() => undefined)
+    }
+  }
+
+  async releaseAll(): Promise<void> {
+    const leases = [...this.#leases.values()]
+    this.#leases.clear()
+    await Promise.all(leases.map((lease) => lease.release()))
+  }
+}
