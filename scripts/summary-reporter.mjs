@@ -1,6 +1,6 @@
 /**
  * A vitest reporter: lists each reason for which tests were skipped, once, at the end. `npm test` asks for the numbers
- * as JSON instead (in the file that KEYWRIGHT_TEST_SUMMARY names) and prints them after its other checks.
+ * as JSON instead (in the file that TEST_SUMMARY_FILE names) and prints them after its other checks.
  */
 import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
@@ -46,7 +46,7 @@ export function describeSkips(skips) {
 export default class SummaryReporter {
   onTestRunEnd(modules, unhandledErrors) {
     const summary = summarize(modules, unhandledErrors)
-    const file = process.env['KEYWRIGHT_TEST_SUMMARY']
+    const file = process.env['TEST_SUMMARY_FILE']
     if (file) writeFileSync(file, JSON.stringify(summary))
     else for (const line of describeSkips(summary.skips)) process.stdout.write(`${line}\n`)
   }

@@ -26,7 +26,7 @@ process.once('exit', () => {
 const node = await ensure()
 const scratch = mkdtempSync(join(tmpdir(), 'keywright-test-'))
 const summaryFile = join(scratch, 'summary.json')
-const env = { ...toolEnvironment(node), KEYWRIGHT_TEST_SUMMARY: summaryFile }
+const env = { ...toolEnvironment(node), TEST_SUMMARY_FILE: summaryFile }
 process.once('exit', () => rmSync(scratch, { recursive: true, force: true }))
 
 /** Runs one check; an interrupt ends everything, because nobody wants the rest then. */

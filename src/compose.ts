@@ -2,7 +2,6 @@
  * The composition root: options, environment and policy document → providers, store, audit log, Keywright. The only
  * file of the library that reads the environment, and the only one that knows providers and stores by name.
  */
-import { readFile } from 'node:fs/promises'
 import { BACKENDS, type Backend } from '../providers/index.ts'
 import { openStore } from '../stores/index.ts'
 import { fileAuditSink } from './audit/file-sink.ts'
@@ -21,21 +20,21 @@ import {
   type EnvironmentSettings,
   environmentInvalid,
   readEnvironment,
-  variable,
 } from './config/environment.ts'
+import { readPolicyDocument, resolvePolicyDocument } from './config/policy-document.ts'
+import { readRootSecret } from './config/root-secret.ts'
 import { KeywrightError } from './errors.ts'
 import { Keywright } from './keywright.ts'
 import { nearest } from './nearest.ts'
 import type { PolicyOverrides } from './policy/overrides.ts'
 import type { PerformanceMode, Policy, ProviderConfig } from './policy/policy.ts'
-import { defaultPolicy } from './policy/resolve.ts'
 import type { KeyProvider, RootSecretText } from './provider.ts'
 import type { KeyStore } from './store.ts'
 
 export { BACKENDS } from '../providers/index.ts'
 export { openStore } from '../stores/index.ts'
 
-export const DEFAULT_CONFIG_PATH = 'config/encryption.json'
+export { DEFAULT_CONFIG_PATH } from './config/policy-document.ts'
 
 /** Options of {@link open}. What is given here wins over environment and policy document. */
 export interface OpenOptions {
@@ -136,10 +135,10 @@ function loadBackend(backend: Backend): ReturnType<NonNullable<Backend['load']>>
 export async function configure(options: OpenOptions = {}): Promise<Configuration> {
   const environment = options.environment ?? process.env
   const settings = readEnvironment(environment)
-  const document = await readDocument(options, settings)
+  const document = await readPolicyDocument(options.config, settings.configPath)
   const overrides = overridesOf(options, settings)
   const policyOf = (more: PolicyOverrides, known: readonly string[]): Promise<Policy> =>
-    resolvePolicy(document, { ...overrides, ...more }, known)
+    resolvePolicyDocument(document, { ...overrides, ...more }, known)
   const stated = (await policyOf({}, Object.keys(BACKENDS))).providers
   const selected = selectBackend(options, settings, stated)
   const providers = planProviders(stated, selected, options, environment)
@@ -188,46 +187,6 @@ function overridesOf(options: OpenOptions, settings: EnvironmentSettings): Polic
     ...(rotationIntervalDays === undefined ? {} : { rotationIntervalDays }),
     ...(performanceMode === undefined ? {} : { performanceMode }),
   }
-}
-
-interface PolicyDocument {
-  readonly source: Sourced<string>['source']
-  readonly path: string
-  readonly text?: string
-  readonly value?: object
-}
-
-async function readDocument(
-  options: OpenOptions,
-  settings: EnvironmentSettings,
-): Promise<PolicyDocument | undefined> {
-  if (typeof options.config === 'object')
-    return { source: 'option', path: 'given as object', value: options.config }
-  const named = prefer(from('option', options.config), from('environment', settings.configPath))
-  const path = named?.value ?? DEFAULT_CONFIG_PATH
-  try {
-    return { source: named?.source ?? 'policy document', path, text: await readFile(path, 'utf8') }
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    if (named === undefined && code === 'ENOENT') return undefined
-    throw new KeywrightError('ERR_CONFIG_UNREADABLE', `cannot read the policy document ${path} (${code})`, {
-      hint: 'correct ENCRYPTION_CONFIG, or unset it to use the default policy',
-      details: { path },
-    })
-  }
-}
-
-async function resolvePolicy(
-  document: PolicyDocument | undefined,
-  overrides: PolicyOverrides,
-  knownProviders: readonly string[],
-): Promise<Policy> {
-  if (document === undefined) return defaultPolicy(overrides)
-  const { loadPolicyText, parsePolicyDocument } = await import('./policy/document.ts')
-  const context = { overrides, knownProviders, source: document.path }
-  return document.text === undefined
-    ? parsePolicyDocument(document.value, context)
-    : loadPolicyText(document.text, document.path, context)
 }
 
 interface SelectedBackend {
@@ -302,32 +261,4 @@ function planProviders(
       sources: { ...merged.sources, path },
     }
   })
-}
-
-async function readRootSecret(
-  options: OpenOptions,
-  environment: Environment,
-): Promise<RootSecretText | undefined> {
-  const keyFile = variable(environment, 'ENCRYPTION_MASTER_KEY_FILE')
-  const key = options.masterKey ?? (options.masterPassword === undefined ? undefined : '')
-  if (key !== undefined && key !== '') return { kind: 'key', text: key }
-  if (options.masterPassword !== undefined) return { kind: 'password', text: options.masterPassword }
-  const fromEnvironment = variable(environment, 'ENCRYPTION_MASTER_KEY')
-  if (fromEnvironment !== undefined) return { kind: 'key', text: fromEnvironment }
-  const password = environment['ENCRYPTION_MASTER_PASSWORD']
-  if (password !== undefined && password !== '') return { kind: 'password', text: password }
-  if (keyFile === undefined) return undefined
-  try {
-    return { kind: 'key', text: await readFile(keyFile, 'utf8') }
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    throw new KeywrightError(
-      'ERR_ROOT_SECRET_MISSING',
-      `cannot read the root secret from ${keyFile} (${code})`,
-      {
-        hint: 'correct ENCRYPTION_MASTER_KEY_FILE, or let this user read the file',
-        details: { path: keyFile },
-      },
-    )
-  }
 }

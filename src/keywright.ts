@@ -169,7 +169,7 @@ export class Keywright implements AsyncDisposable {
     return createField(this.#rings, keyring, { ...place, ...options })
   }
 
-  /** A codec for records of one kind; keep it, it remembers which fields are encrypted how. */
+  /** A codec for records of one kind. Keep it: it remembers which fields are encrypted how. */
   records(options: RecordOptions = {}): RecordCodec {
     return new RecordCodec(this.#rings, options, (path, keyType) =>
       this.#keyringOfField(path, keyType, options),
@@ -296,6 +296,4 @@ const tenantOf = (options: TenantOption): TenantOption =>
   options.tenant === undefined ? {} : { tenant: options.tenant }
 
 /** Composes a Keywright from its parts. */
-export function createKeywright(parts: KeywrightParts): Keywright {
-  return new Keywright(parts)
-}
+export const createKeywright = (parts: KeywrightParts): Keywright => new Keywright(parts)

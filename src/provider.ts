@@ -124,7 +124,10 @@ export interface RootSecretText {
 /** A library the user passes in: the module itself or a function that brings it. */
 export type LibImport<T> = T | (() => T | Promise<T>)
 
-/** The user's copy of an optional library first, else the import, else an error that says what to install. */
+/**
+ * The user's copy of an optional library first, else the import, else an error that says what to install.
+ * @public
+ */
 export async function importLib<T>(
   name: string,
   lib: LibImport<T> | undefined,
@@ -140,7 +143,10 @@ export async function importLib<T>(
   }
 }
 
-/** Runs `open` once for all callers; a failure is forgotten, so that the next call tries again. */
+/**
+ * Runs `open` once for all callers; a failure is forgotten, so that the next call tries again.
+ * @public
+ */
 export function once<T>(open: () => Promise<T>): {
   get(): Promise<T>
   peek(): Promise<T> | undefined

@@ -9,6 +9,8 @@ export interface Io {
   readonly stdout: Writable & Terminal
   readonly stderr: Writable & Terminal
   readonly env: Environment
+  /** Of Node and what is built into it. */
+  readonly versions: { readonly node: string; readonly openssl: string }
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** Aborted by Ctrl-C; its reason is the name of the signal. */

@@ -23,6 +23,7 @@ if (major < 22 || (major === 22 && minor < 13)) {
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,
+    versions: process.versions,
     now: Date.now,
     signal: interrupt.signal,
   }

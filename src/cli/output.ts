@@ -28,6 +28,12 @@ export class Output {
     this.#errorColours = wanted && io.stderr.isTTY === true
   }
 
+  /** The same without any word on standard error, for what is asked by the way. */
+  silenced(): Output {
+    const mute = new Writable({ write: (_chunk, _encoding, done) => done() })
+    return new Output({ ...this.#io, stderr: mute }, { json: this.json, quiet: true })
+  }
+
   /** The result of a command: `value` with --json, else `text`. */
   async result(value: unknown, text: string): Promise<void> {
     await write(this.#io.stdout, this.json ? toJson(value, 2) : text)

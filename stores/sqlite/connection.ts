@@ -13,7 +13,8 @@ const SQLITE_ERROR = 1
 const SQLITE_READONLY = 8
 const SQLITE_CANTOPEN = 14
 const LONGEST_PAUSE_MS = 20
-const LONGEST_BLOCK_MS = 250
+const LONGEST_BLOCK_MS = 500
+const NEVER_WOKEN = new Int32Array(new SharedArrayBuffer(4))
 
 /** A database with its prepared statements. */
 export interface Session {
@@ -44,33 +45,29 @@ const SETTINGS = `
 export class Connection {
   readonly #sqlite: Sqlite
   readonly #options: ConnectionOptions
-  readonly #identity: string
   /** Absent on read-only media without a log: there each read opens the file anew. */
   #kept: Session | undefined
+  /** Which file `#kept` is. */
+  #identity = ''
   #closed = false
 
-  private constructor(sqlite: Sqlite, options: ConnectionOptions, identity: string) {
+  private constructor(sqlite: Sqlite, options: ConnectionOptions) {
     this.#sqlite = sqlite
     this.#options = options
-    this.#identity = identity
   }
 
   /** Opens an existing file, checks that it is a store and brings its schema forward. Throws ERR_STORE_ errors. */
   static async open(sqlite: Sqlite, options: ConnectionOptions): Promise<Connection> {
-    const connection = new Connection(sqlite, options, fileIdentity(options.path))
-    await connection.#patiently(() => {
-      connection.#kept = connection.#openKept()
-      if (connection.#kept === undefined) connection.#onSnapshot(() => undefined)
-    })
+    const connection = new Connection(sqlite, options)
+    await connection.read(() => undefined)
     return connection
   }
 
   /** Runs `work` on one state of the store. */
   read<T>(work: (session: Session) => T): Promise<T> {
     return this.#patiently(() => {
-      if (this.#kept === undefined) return this.#onSnapshot(work)
-      this.#assertInPlace()
-      return work(this.#kept)
+      const session = this.#session()
+      return session === undefined ? this.#onSnapshot(work) : work(session)
     })
   }
 
@@ -79,18 +76,13 @@ export class Connection {
     return this.#patiently(() => this.#writeOnce(work))
   }
 
-  /** The same at once. While another process writes it blocks this one, for a quarter of a second at most. */
+  /** The same at once. While other processes write it blocks this one, for half a second at most. */
   writeSync<T>(work: (session: Session) => T): T {
-    const { path, busyTimeoutMs } = this.#options
-    if (this.#closed) throw storeClosed(path)
-    const wait = Math.floor(Math.min(busyTimeoutMs, LONGEST_BLOCK_MS))
-    this.#kept?.database.exec(`PRAGMA busy_timeout = ${wait}`)
-    try {
-      return this.#writeOnce(work)
-    } catch (error) {
-      throw toStoreError(error, path)
-    } finally {
-      this.#kept?.database.exec('PRAGMA busy_timeout = 0')
+    const deadline = performance.now() + Math.min(this.#options.busyTimeoutMs, LONGEST_BLOCK_MS)
+    for (;;) {
+      const result = this.#attempt(() => this.#writeOnce(work), deadline)
+      if (result !== undefined) return result.value
+      Atomics.wait(NEVER_WOKEN, 0, 0, 1 + 4 * Math.random())
     }
   }
 
@@ -112,18 +104,26 @@ export class Connection {
   }
 
   /** Tries until nobody else holds the lock, with growing random pauses, at most `busyTimeoutMs`. */
-  async #patiently<T>(attempt: () => T): Promise<T> {
+  async #patiently<T>(work: () => T): Promise<T> {
     const deadline = performance.now() + this.#options.busyTimeoutMs
     for (let pause = 1; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-      if (this.#closed) throw storeClosed(this.#options.path)
-      try {
-        return attempt()
-      } catch (error) {
-        const changed = error instanceof ChangedMeanwhile
-        if (!changed && !isBusy(error)) throw toStoreError(error, this.#options.path)
-        if (performance.now() >= deadline) throw storeError('ERR_STORE_BUSY', this.#options.path)
-      }
+      const result = this.#attempt(work, deadline)
+      if (result !== undefined) return result.value
       await sleep(pause * (0.5 + Math.random()))
+    }
+  }
+
+  /** What `work` returns; `undefined` when it has to be tried again. */
+  #attempt<T>(work: () => T, deadline: number): { value: T } | undefined {
+    const { path } = this.#options
+    if (this.#closed) throw storeClosed(path)
+    try {
+      return { value: work() }
+    } catch (error) {
+      const isBusyNow = error instanceof ChangedMeanwhile || isBusy(error)
+      if (!isBusyNow) throw toStoreError(error, path)
+      if (performance.now() >= deadline) throw storeError('ERR_STORE_BUSY', path)
+      return undefined
     }
   }
 
@@ -133,20 +133,27 @@ export class Connection {
       const words = { says: 'was opened read-only', hint: 'open the store without readOnly' }
       throw storeError('ERR_STORE_READ_ONLY', path, words)
     }
-    const session = this.#kept
+    const session = this.#session()
     if (session === undefined) throw storeError('ERR_STORE_READ_ONLY', path)
-    this.#assertInPlace()
     return transaction(session.database, () => work(session))
   }
 
-  /** A write into a file that has lost its name would be gone with the process. */
-  #assertInPlace(): void {
+  /** The session to work on; `undefined` where only snapshots can be read, for as long as that is so. */
+  #session(): Session | undefined {
     const { path } = this.#options
-    if (fileIdentity(path) === this.#identity) return
-    throw storeError('ERR_STORE_MISSING', path, {
-      says: 'was moved, deleted or replaced while it was open',
-      hint: 'put it back if that was a mistake, then start the program again',
-    })
+    if (this.#kept === undefined) {
+      this.#identity = fileIdentity(path)
+      // SQLite would make an empty file in place of one that has just been taken away.
+      if (this.#identity === 'none') throw storeError('ERR_STORE_MISSING', path)
+      this.#kept = this.#openKept()
+    } else if (fileIdentity(path) !== this.#identity) {
+      // A write into a file that has lost its name would be gone with the process.
+      throw storeError('ERR_STORE_MISSING', path, {
+        says: 'was moved, deleted or replaced while it was open',
+        hint: 'put it back if that was a mistake, then start the program again',
+      })
+    }
+    return this.#kept
   }
 
   /** A session to keep; `undefined` where SQLite cannot set up shared memory because everything is read-only. */
@@ -162,8 +169,8 @@ export class Connection {
   }
 
   /**
-   * Reads a file whose folder cannot be written. SQLite then only reads what it is told never changes; whether that
-   * was true is checked afterwards.
+   * Reads a file whose folder cannot be written. SQLite then only reads what it is told never changes, and leaves out
+   * the log; whether there was none and nothing changed is checked afterwards.
    */
   #onSnapshot<T>(work: (session: Session) => T): T {
     const { path } = this.#options
@@ -179,7 +186,7 @@ export class Connection {
     } catch (error) {
       result = { error }
     }
-    if (fileFingerprint(path) !== before) throw new ChangedMeanwhile()
+    if (hasLog(path) || fileFingerprint(path) !== before) throw new ChangedMeanwhile()
     if ('error' in result) throw result.error
     return result.value
   }

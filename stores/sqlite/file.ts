@@ -48,11 +48,11 @@ export function fileIdentity(path: string): string {
   return found === undefined ? 'none' : `${found.dev}:${found.ino}`
 }
 
-/** Changes whenever the file or its write-ahead log does. */
+/** Changes whenever the file does. */
 export function fileFingerprint(path: string): string {
   const found = statOrNothing(path)
   if (found === undefined) return 'none'
-  return `${found.dev}:${found.ino}:${found.size}:${found.mtimeNs}:${hasLog(path)}`
+  return `${found.dev}:${found.ino}:${found.size}:${found.mtimeNs}`
 }
 
 /** Whether a write-ahead log holds changes that are not yet in the file itself. */

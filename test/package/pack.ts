@@ -11,6 +11,9 @@ const BIN = join(ROOT, 'node_modules', '.bin')
 const OLD_TYPESCRIPT = '5.9.3'
 const NOT_SOURCES = new Set(['node_modules', '.git', 'dist', 'coverage', '.quickstart', '.keywright'])
 const UNREACHABLE = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED)\b/
+const OF_THIS_RUN = /^(npm_|VITEST|TEST_SUMMARY_FILE$|NODE_OPTIONS$|NODE_ENV$|INIT_CWD$)/
+/** How this machine reaches the registry. */
+const NETWORK = /^npm_config_(registry|cache|userconfig|.*proxy|cafile|strict_ssl)$/
 
 const exec = promisify(execFile)
 
@@ -26,13 +29,11 @@ interface Ran {
   readonly stderr: string
 }
 
-/** The environment of a person's shell: nothing of the npm that runs these tests, and this Node first. */
+/** The environment of a person's shell: nothing that npm or vitest set for these tests, and this Node first. */
 export function shellEnvironment(): NodeJS.ProcessEnv {
-  const own =
-    /^(npm_(lifecycle|package)_|npm_config_(loglevel|local_prefix|silent)$|npm_command$|NODE_OPTIONS$)/
-  const kept = Object.entries(process.env).filter(([name]) => !own.test(name) && !/^VITEST/.test(name))
+  const kept = Object.entries(process.env).filter(([name]) => NETWORK.test(name) || !OF_THIS_RUN.test(name))
   const path = [dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter)
-  return { ...Object.fromEntries(kept), PATH: path, NODE_ENV: undefined }
+  return { ...Object.fromEntries(kept), PATH: path }
 }
 
 /** Runs a program to its end, whatever its exit code. */

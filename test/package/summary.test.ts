@@ -34,7 +34,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 describe('the reporter of npm test', () => {
   it('counts files that do not load and errors outside tests as failures', async () => {
     const summary = join(folder, 'summary.json')
-    const { code } = await vitest({ KEYWRIGHT_TEST_SUMMARY: summary })
+    const { code } = await vitest({ TEST_SUMMARY_FILE: summary })
     expect(code).toBe(1)
     expect(JSON.parse(readFileSync(summary, 'utf8'))).toMatchObject({ passed: 3, failed: 3, skipped: 3 })
   })

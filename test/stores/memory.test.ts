@@ -3,7 +3,14 @@ import memoryStore from '../../stores/memory.ts'
 import { runStoreConformance } from '../conformance/store.ts'
 import { recordOf } from './support/records.ts'
 
-runStoreConformance('memory', { open: async () => memoryStore() })
+let last = memoryStore()
+runStoreConformance('memory', {
+  open: async () => {
+    last = memoryStore()
+    return last
+  },
+  reopen: async () => last, // two clients of a store in one process hold the same object
+})
 
 describe('memory store', () => {
   it('warns that nothing is kept', async () => {

@@ -1,5 +1,5 @@
 /** Files of the SQLite store that are older, newer, damaged or edited by hand. */
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -205,6 +205,29 @@ describe('sqlite store: damaged rows', () => {
     const store = await open(path)
     await expect(store.get(2)).rejects.toMatchObject({ code: 'ERR_STORE_CORRUPT', details: { keyId: 2 } })
     await expect(store.list()).rejects.toMatchObject({ code: 'ERR_STORE_CORRUPT', details: { keyId: 2 } })
+  })
+
+  it('does not page on through records out of order', async () => {
+    const path = await storeFile()
+    edit(
+      path,
+      `
+      CREATE TABLE loose AS SELECT * FROM key_records UNION ALL SELECT * FROM key_records;
+      DROP TABLE key_records;
+      ALTER TABLE loose RENAME TO key_records;
+    `,
+    )
+    const store = await open(path)
+    await expect(store.list()).rejects.toEqual(failure('ERR_STORE_CORRUPT'))
+    await expect(store.list({ keyring: 'pii' })).rejects.toEqual(failure('ERR_STORE_CORRUPT'))
+  })
+
+  it('writes ahead again after another program changed the journal', async () => {
+    const path = await storeFile()
+    edit(path, 'PRAGMA journal_mode = DELETE')
+    const store = await open(path)
+    await store.insert(recordOf({ id: 50, version: 50 }))
+    expect(existsSync(`${path}-wal`)).toBe(true)
   })
 
   it('reads a copy that was made with the log', async () => {

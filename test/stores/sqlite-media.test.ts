@@ -109,6 +109,35 @@ describe('sqlite store: read-only media', () => {
     await again.close?.()
     expect((await reader.list()).records).toHaveLength(2)
     await reader.close?.()
+    const open = await openSqliteStore({ path })
+    await open.insert(recordOf({ id: 3, version: 3 }))
+    expect(await runChild('read', { path: join(view, 'keys.db') })).toEqual({ answer: [1, 2, 3] })
+    await open.close?.()
+  })
+
+  it('reads again when the file changes in the middle', async ({ skip }) => {
+    const mount = mountTmpfs('1m') ?? skip(CANNOT_MOUNT)
+    const path = join(mount, 'keys.db')
+    await (await openSqliteStore({ path, create: true })).close?.()
+    const view = join(folder(), 'view')
+    mkdirSync(view)
+    if (spawnSync('mount', ['--bind', '-o', 'ro', mount, view]).status !== 0) skip(CANNOT_MOUNT)
+    mounts.unshift(view)
+    const options = { path: join(view, 'keys.db'), readOnly: true, busyTimeoutMs: 1000 }
+    const connection = await Connection.open(sqlite, options)
+    let reads = 0
+    const row = await connection.read((session) => {
+      reads++
+      const found = session.statement("SELECT value FROM meta WHERE name = 'note'").get()
+      if (reads === 1) {
+        const writer = new sqlite.DatabaseSync(path)
+        writer.exec("INSERT INTO meta VALUES ('note', 'written meanwhile')")
+        writer.close()
+      }
+      return found?.['value']
+    })
+    expect([reads, row]).toEqual([2, 'written meanwhile'])
+    connection.close()
   })
 })
 

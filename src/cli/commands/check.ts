@@ -1,0 +1,23 @@
+/** `check`: health. */
+import type { HealthState } from '../../keys/health.ts'
+import type { Call } from '../call.ts'
+import { withKeywright } from '../session.ts'
+import type { Style } from '../text.ts'
+
+const STYLES: Readonly<Record<HealthState, Style>> = { ok: 'green', degraded: 'yellow', failed: 'red' }
+
+export async function check(call: Call): Promise<number> {
+  const { output } = call
+  return withKeywright(call, async (keywright) => {
+    const health = await keywright.check()
+    const rows = health.checks.map(({ component, name, state, notes }) => [
+      { text: state, style: STYLES[state] },
+      component,
+      name,
+      notes.join('; '),
+    ])
+    const columns = [{ title: 'state' }, { title: 'what' }, { title: 'name' }, { title: 'notes' }]
+    await output.result(health, output.table(columns, rows))
+    return health.state === 'failed' ? 1 : 0
+  })
+}

@@ -1,0 +1,35 @@
+/** `doctor`: looks at everything and goes on after what it finds. */
+import type { Call } from '../call.ts'
+import type { Finding } from '../doctor/finding.ts'
+import { checkKeys } from '../doctor/keys.ts'
+import { checkMachine } from '../doctor/machine.ts'
+import { checkSettings } from '../doctor/settings.ts'
+import { count, paint, printable, type Style } from '../text.ts'
+
+const STYLES: Readonly<Record<Finding['state'], Style>> = { ok: 'green', warning: 'yellow', failed: 'red' }
+
+export async function doctor(call: Call): Promise<number> {
+  const { output } = call
+  const settings = await checkSettings(call)
+  const findings = [
+    ...(await checkMachine(call.io)),
+    ...settings.findings,
+    ...(settings.configuration === undefined ? [] : await checkKeys(call, settings.configuration)),
+  ]
+  const failures = findings.filter(({ state }) => state === 'failed').length
+  const warnings = findings.filter(({ state }) => state === 'warning').length
+  const state = failures > 0 ? 'failed' : warnings > 0 ? 'warning' : 'ok'
+  const width = Math.max(...findings.map(({ name }) => name.length))
+  const lines = findings.map((finding) => findingText(finding, width, output.colours)).join('')
+  await output.result({ state, checks: findings }, lines)
+  await output.note(`${count(findings.length, 'check')}, ${failures} failed, ${count(warnings, 'warning')}`)
+  return failures > 0 ? 1 : 0
+}
+
+function findingText({ state, name, found, hint }: Finding, width: number, colours: boolean): string {
+  const label = paint(state.padEnd(7), STYLES[state], colours)
+  const indent = ' '.repeat(7 + 2 + width + 2)
+  const text = found.split('\n').map(printable).join(`\n${indent}`)
+  const advice = hint === undefined ? '' : `${indent}${paint('hint:', 'cyan', colours)} ${printable(hint)}\n`
+  return `${label}  ${name.padEnd(width)}  ${text}\n${advice}`
+}

@@ -1,0 +1,46 @@
+/** `init`: makes master key, key store and policy document, where they are missing. */
+import type { Call } from '../call.ts'
+import { askedSecret, givenSecret, type RootChoice } from '../init/root-secret.ts'
+import { make } from '../init/make.ts'
+import { assertNew, survey } from '../init/survey.ts'
+
+export async function init(call: Call): Promise<undefined> {
+  const given = givenSecret(call)
+  const before = await survey(call, given)
+  await assertNew(call, before)
+  const root = await rootFor(call, given, before.master === 'missing')
+  const { configuration, made, kept } = await make(call, await survey(call, root), root)
+  const lines = [
+    ...made.map(({ what, path }) => ['made', what, path]),
+    ...kept.map(({ what, path }) => ['kept', what, path]),
+  ]
+  const columns = [{ title: 'done' }, { title: 'what' }, { title: 'where' }]
+  await call.output.result({ made, kept }, call.output.table(columns, lines))
+  await sayWhatIsNext(call, root, configuration.storeUrl.source !== 'default')
+}
+
+async function rootFor(call: Call, given: RootChoice | undefined, needed: boolean): Promise<RootChoice> {
+  if (given !== undefined || !needed) return given ?? { kind: 'unchanged' }
+  return askedSecret(call)
+}
+
+async function sayWhatIsNext({ global, output }: Call, root: RootChoice, ownStore: boolean): Promise<void> {
+  if (root.kind === 'unsealed') {
+    await output.warn(
+      'THE MASTER KEY LIES IN CLEAR: whoever reads the key file decrypts everything',
+      'for development only; a sealed one: keywright init --root-key-file root.key',
+    )
+  } else if (root.kind !== 'unchanged') {
+    const secret = root.kind === 'file' ? `the root key in ${root.path}` : 'the root secret'
+    await output.note(`keep a copy of ${secret} and of the key file, apart from each other: without both nothing can be decrypted`)
+  }
+  const steps = [
+    ...(root.kind === 'file' ? [`export ENCRYPTION_MASTER_KEY_FILE=${root.path}`] : []),
+    ...(root.kind === 'password' && root.asked ? ['export ENCRYPTION_MASTER_PASSWORD=…'] : []),
+    ...(ownStore && global.text('store') !== undefined ? [`export ENCRYPTION_KEY_STORE_URL=${global.text('store')}`] : []),
+    ...(global.text('config') === undefined ? [] : [`export ENCRYPTION_CONFIG=${global.text('config')}`]),
+    'keywright doctor',
+    "echo 'ada@example.com' | keywright encrypt --key-type pii",
+  ]
+  await output.note(`next:\n${steps.map((step) => `  $ ${step}`).join('\n')}`)
+}

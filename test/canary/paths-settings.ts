@@ -1,0 +1,308 @@
+/** Paths that fail for their settings: root secrets, environment, policy documents, key files, store URLs. */
+import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createKeyFile } from '../../providers/file.ts'
+import { BACKENDS } from '../../providers/index.ts'
+import { VARIABLES } from '../../src/config/environment.ts'
+import { ENVIRONMENT, type Lab, SECRETS } from './lab.ts'
+
+/** A way in which something fails, and what to do for it. */
+export type FailingPath = readonly [what: string, run: (lab: Lab) => unknown]
+
+const root = SECRETS.rootKey.value
+const base64 = root.toString('base64')
+const hex = root.toString('hex')
+const fernet = Buffer.from(`${root.toString('base64url')}=`).toString('base64')
+const secret = SECRETS.setting.value
+
+/** Root keys that are not quite right, each with all or most of the real one in it. */
+const WRONG_KEYS: Readonly<Record<string, string>> = {
+  'base64, last byte cut': root.subarray(0, 31).toString('base64'),
+  'base64, one byte more': Buffer.concat([root, Buffer.from([1])]).toString('base64'),
+  'base64 in quotes': `"${base64}"`,
+  'base64 with a space': `${base64.slice(0, 20)} ${base64.slice(20)}`,
+  'base64, wrong last bits': `${base64.slice(0, 42)}${base64[42] === 'B' ? 'C' : 'B'}=`,
+  'base64url, mixed alphabets': `${root.toString('base64url').slice(0, 40)}+-_/`,
+  'base64url, badly padded': `${root.toString('base64url')}==`,
+  'hex, one digit less': hex.slice(1),
+  'hex, one byte less': hex.slice(2),
+  'hex, one byte more': `${hex}00`,
+  'hex with 0x': `0x${hex}`,
+  'hex with colons': hex.replace(/..(?!$)/g, '$&:'),
+  'raw bytes as text': root.toString('latin1'),
+  'base64 of hex': Buffer.from(hex).toString('base64'),
+  'base64 of a Fernet key, cut': fernet.slice(4),
+  'two keys': `${base64}\n${base64}`,
+  'as JSON': JSON.stringify({ key: base64 }),
+}
+
+const rootKeys: FailingPath[] = Object.entries(WRONG_KEYS).flatMap(([spelling, text]): FailingPath[] => [
+  [
+    `root key in the environment: ${spelling}`,
+    (lab) => lab.useNew({ environment: { ...ENVIRONMENT, ENCRYPTION_MASTER_KEY: text } }),
+  ],
+  [
+    `root key as option: ${spelling}`,
+    (lab) => lab.useNew({ environment: { ENCRYPTION_KEY_STORAGE_BACKEND: 'file' }, masterKey: text }),
+  ],
+  [
+    `root key in a file: ${spelling}`,
+    (lab) =>
+      lab.useNew({
+        environment: {
+          ENCRYPTION_KEY_STORAGE_BACKEND: 'file',
+          ENCRYPTION_MASTER_KEY_FILE: lab.newFile(text),
+        },
+      }),
+  ],
+])
+
+const file = { ENCRYPTION_KEY_STORAGE_BACKEND: 'file' }
+const password = SECRETS.password.value
+
+const rootSecrets: FailingPath[] = [
+  [
+    'another root key than the one of the key file',
+    (lab) =>
+      lab.useNew({
+        path: join(lab.folder, 'master.keys'),
+        environment: file,
+        masterKey: SECRETS.otherRootKey.value.toString('base64url'),
+      }),
+  ],
+  [
+    'a password for a key file that a root key sealed',
+    (lab) =>
+      lab.useNew({ path: join(lab.folder, 'master.keys'), environment: file, masterPassword: password }),
+  ],
+  [
+    'a password with a lone surrogate',
+    (lab) => lab.useNew({ environment: file, masterPassword: `${password}\ud800` }),
+  ],
+  ['a password that is too short', (lab) => lab.useNew({ environment: file, masterPassword: 'ä"\\ kü7' })],
+  [
+    'root key and password both set',
+    (lab) => lab.useNew({ environment: { ...ENVIRONMENT, ENCRYPTION_MASTER_PASSWORD: password } }),
+  ],
+  [
+    'the root key where the path of its file belongs',
+    (lab) => lab.useNew({ environment: { ...file, ENCRYPTION_MASTER_KEY_FILE: base64 } }),
+  ],
+  [
+    'the root key in hex where the path of its file belongs',
+    (lab) => lab.useNew({ environment: { ...file, ENCRYPTION_MASTER_KEY_FILE: hex } }),
+  ],
+  [
+    'the wrong password',
+    async (lab) => {
+      const path = join(lab.newFolder(), 'master.keys')
+      const kdf = { name: 'argon2id', memoryKiB: 7168, passes: 5 } as const
+      await createKeyFile({ path, kdf, rootSecret: { kind: 'password', password: 'another password' } })
+      await lab.useNew({ path, environment: { ...file, ENCRYPTION_MASTER_PASSWORD: password } })
+    },
+  ],
+]
+
+/** Paths are shown where they lead nowhere: whoever corrects them needs that. */
+const PATHS: ReadonlySet<string> = new Set([
+  'ENCRYPTION_CONFIG',
+  'ENCRYPTION_AUDIT_PATH',
+  'ENCRYPTION_KEY_STORAGE_PATH',
+  'ENCRYPTION_KEY_PATH',
+  'ENCRYPTION_MASTER_KEY_FILE',
+])
+
+/** Its value is right whatever it is; wrong passwords have rows of their own. */
+const ANY_VALUE = 'ENCRYPTION_MASTER_PASSWORD'
+
+/** Every variable there is, with the backend that it belongs to. */
+const variables: readonly (readonly [name: string, backend: string])[] = [
+  ...Object.keys(VARIABLES).map((name) => [name, 'file'] as const),
+  ...Object.values(BACKENDS).flatMap(({ environmentName, variables: rows }) =>
+    rows.flatMap(({ variables: names }) => names.map((name) => [name, environmentName] as const)),
+  ),
+]
+
+const environment: FailingPath[] = [
+  ...variables
+    .filter(([name]) => !PATHS.has(name) && name !== ANY_VALUE)
+    .map(
+      ([name, backend]): FailingPath => [
+        `${name} of ${backend}`,
+        (lab) =>
+          lab.useNew({
+            environment: {
+              ENCRYPTION_KEY_STORAGE_BACKEND: backend,
+              [name]: SECRETS.variable.value,
+            },
+          }),
+      ],
+    ),
+  [
+    'every variable at once',
+    (lab) =>
+      lab.useNew({
+        environment: Object.fromEntries(
+          variables.filter(([name]) => !PATHS.has(name)).map(([name]) => [name, SECRETS.variable.value]),
+        ),
+      }),
+  ],
+]
+
+const login = SECRETS.login.value
+const urls: FailingPath[] = [
+  `postgres://user:${login}@127.0.0.1:1/keys`,
+  `redis://:${login}@127.0.0.1:1/0`,
+  `mysql://user:${login}@127.0.0.1/keys`,
+  `user:${login}@127.0.0.1/keys`,
+  `sqlite://user:${login}@127.0.0.1/keys.db`,
+  `sqlite:./keys.db?password=${login}`,
+  `sqlite:./keys.db#${login}`,
+  `memory://${login}`,
+  `${login}`,
+  `//${login}@127.0.0.1/keys`,
+].flatMap((url): FailingPath[] => [
+  [`store URL as option: ${url.replace(login, '…')}`, (lab) => lab.useNew({ storeUrl: url })],
+  [
+    `store URL in the environment: ${url.replace(login, '…')}`,
+    (lab) => lab.useNew({ environment: { ...ENVIRONMENT, ENCRYPTION_KEY_STORE_URL: url } }),
+  ],
+])
+
+/** Documents with a secret where it does not belong, or cannot be what it should be. */
+const DOCUMENTS: readonly unknown[] = [
+  secret,
+  [secret],
+  { version: secret },
+  { provider: secret },
+  { performanceMode: secret },
+  { defaultSelectors: secret },
+  { audit: { retention: secret } },
+  { audit: secret },
+  { providers: secret },
+  { providers: { file: secret } },
+  { providers: { file: { type: secret } } },
+  { providers: { file: { type: 'file', path: './x', token: secret } } },
+  { providers: { file: { type: 'file', path: './x', pinnedVersion: { deep: secret } } } },
+  { providers: { vault: { type: 'vault', token: secret } }, provider: 'vault' },
+  { providers: { vault: { type: 'vault', token: secret } }, keyTypes: { pii: { provider: 'vualt' } } },
+  { keyTypes: secret },
+  { keyTypes: { pii: secret } },
+  ...[
+    { description: [secret] },
+    { provider: secret },
+    { algorithm: secret },
+    { rotation: secret },
+    { rotation: { auto: secret, age: secret, messages: secret, bytes: secret } },
+    { maxAge: secret },
+    { afterMaxAge: secret },
+    { maxMessages: secret },
+    { grace: secret },
+    { compromised: secret },
+    { cache: secret },
+    { cache: { ttl: secret, uses: secret, refresh: secret } },
+    { serveStale: secret },
+    { tenants: secret },
+    { auditAccess: secret },
+    { selectors: secret },
+    { selectors: [`${secret}..*`] },
+    { unknown: secret },
+  ].flatMap((keyType) => [{ keyTypes: { pii: keyType } }, { defaults: keyType }]),
+  { rotation_policies: secret },
+  { rotation_policies: [secret] },
+  { rotation_policies: [{ key_type: secret, rotation_interval_days: 1 }] },
+  { rotation_policies: [{ key_type: 'pii', rotation_interval_days: secret, batch_size: secret }] },
+]
+
+const quoted = JSON.stringify(secret)
+/** Texts of documents that are no JSON, or not the JSON that is allowed. */
+const TEXTS: readonly string[] = [
+  secret,
+  quoted,
+  `{"token": ${quoted}`,
+  `{"token": ${quoted},}`,
+  `{"token": ${quoted.slice(0, -1)}}`,
+  `{${quoted}}`,
+  `{"keyTypes": {"pii": {"maxAge": ${quoted}, "maxAge": ${quoted}}}}`,
+  `${quoted} ${quoted}`,
+  `// ${quoted}\n{}`,
+  `\ufeff{"provider": ${quoted}}`,
+]
+
+const documents: FailingPath[] = [
+  ...DOCUMENTS.map(
+    (document, index): FailingPath => [
+      `policy document ${index}: ${JSON.stringify(document).replaceAll(quoted, '…').slice(0, 60)}`,
+      (lab) => lab.useNew({ config: lab.newFile(JSON.stringify(document)) }),
+    ],
+  ),
+  ...DOCUMENTS.filter((document) => typeof document === 'object').map(
+    (document, index): FailingPath => [
+      `policy object ${index}`,
+      (lab) => lab.useNew({ config: document as object }),
+    ],
+  ),
+  ...TEXTS.map(
+    (text, index): FailingPath => [
+      `policy text ${index}`,
+      (lab) => lab.useNew({ config: lab.newFile(text) }),
+    ],
+  ),
+]
+
+const key = SECRETS.fileKey.value
+
+/** Makes an unsealed key file that holds the canary as its master key, damaged by `change`. */
+async function unsealed(lab: Lab, change: (text: string) => string, mode = 0o600): Promise<void> {
+  const path = join(lab.newFolder(), 'master.keys')
+  const { createMasterKeyset, formatKeyFile } = await import('../../providers/local/master-keyset.ts')
+  const { createSecretKey } = await import('node:crypto')
+  const keyset = createMasterKeyset(Date.now())
+  const versions = keyset.versions.map((version) => ({ ...version, key: createSecretKey(key) }))
+  writeFileSync(path, change(formatKeyFile({ ...keyset, versions })))
+  chmodSync(path, mode)
+  await lab.useNew({ path, environment: file })
+}
+
+const keyFiles: FailingPath[] = [
+  ['unsealed key file, open to others', (lab) => unsealed(lab, (text) => text, 0o644)],
+  ['unsealed key file, cut', (lab) => unsealed(lab, (text) => text.slice(0, -30))],
+  [
+    'unsealed key file, checksum wrong',
+    (lab) => unsealed(lab, (text) => text.replace(/"sha256": "./, '$&0')),
+  ],
+  ['unsealed key file, no JSON', (lab) => unsealed(lab, (text) => text.replace('"keys"', 'keys'))],
+  [
+    'unsealed key file, key cut',
+    (lab) => unsealed(lab, (text) => text.replace(/("keys": ".{20}).{4}/, '$1')),
+  ],
+  [
+    'unsealed key file although a root key is configured',
+    async (lab) => {
+      const path = join(lab.newFolder(), 'master.keys')
+      await createKeyFile({ path })
+      await lab.useNew({ path })
+    },
+  ],
+  [
+    'a root key in place of the key file',
+    (lab) => lab.useNew({ path: lab.newFile(base64), environment: ENVIRONMENT }),
+  ],
+  ['any text in place of the key file', (lab) => lab.useNew({ path: lab.newFile(secret) })],
+  [
+    'a key file in which text takes the place of a number',
+    (lab) =>
+      lab.useNew({
+        path: lab.newFile(JSON.stringify({ format: 'keywright-keyfile', v: secret, kdf: { name: secret } })),
+      }),
+  ],
+]
+
+export const SETTINGS_PATHS: readonly FailingPath[] = [
+  ...rootKeys,
+  ...rootSecrets,
+  ...environment,
+  ...urls,
+  ...documents,
+  ...keyFiles,
+]
