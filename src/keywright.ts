@@ -1,5 +1,6 @@
 /** Keywright as applications see it: keyrings, fields, records, search tokens, and the management of keys. */
-import { AuditLog, type AuditTrail, noAudit } from './audit/log.ts'
+import { lazyAuditLog } from './audit/lazy-log.ts'
+import type { AuditTrail } from './audit/log.ts'
 import type { PruneResult } from './audit/retention.ts'
 import type { AuditSink } from './audit/sink.ts'
 import type { AuditReport } from './audit/verify.ts'
@@ -77,14 +78,8 @@ export class Keywright implements AsyncDisposable {
     for (const { provider } of Object.values(this.policy.keyTypes)) calls.get(provider)
     this.#actor = parts.actor ?? ''
     this.#sink = parts.audit
-    this.#audit =
-      parts.audit === undefined
-        ? noAudit
-        : new AuditLog({
-            sink: parts.audit,
-            clock,
-            ...(parts.actor === undefined ? {} : { actor: parts.actor }),
-          })
+    const actor = parts.actor === undefined ? {} : { actor: parts.actor }
+    this.#audit = lazyAuditLog(parts.audit && { sink: parts.audit, clock, ...actor })
     this.#services = { store: parts.store, calls, audit: this.#audit, policy: this.policy, clock }
     this.#rings = new Keyrings(this.#services)
     this.keys = new KeyManager(this.#services, this.#rings)
@@ -188,7 +183,7 @@ export class Keywright implements AsyncDisposable {
 
   /** Search tokens of one field, made under keys of their own. */
   index(field: string, options: HashOptions & TenantOption = {}): BlindIndex {
-    return new BlindIndex(this.#rings.get(this.#name(BLIND_INDEX, options)), field, options)
+    return new BlindIndex(this.#rings, this.#name(BLIND_INDEX, options), field, options)
   }
 
   /** The search token of one value: equal values of a field give equal tokens. */
@@ -244,6 +239,7 @@ export class Keywright implements AsyncDisposable {
     const { importKeyset } = await import('./data/keyset.ts')
     const keyring = this.#name(keyType, options)
     await importKeyset(this.#services, keyring, keyset, options)
+    await this.#rings.reload(keyring)
     return this.keys.list({ keyring })
   }
 

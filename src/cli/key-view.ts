@@ -54,15 +54,15 @@ function nextRotation(key: KeyInfo, now: number): string | Cell {
   return key.rotatesAt === undefined ? 'never' : day(key.rotatesAt, now)
 }
 
-const dueText = (key: KeyInfo): string =>
-  `${key.overdue ? 'overdue' : 'due'} (${key.dueReasons.join(', ')})`
+const dueText = (key: KeyInfo): string => `${key.overdue ? 'overdue' : 'due'} (${key.dueReasons.join(', ')})`
 
 const wrapsOf = (key: KeyInfo): string =>
   key.wraps.map(({ provider, masterKeyVersion }) => `${provider}:${masterKeyVersion}`).join(', ')
 
 /** Everything about one key. */
 export function keyFacts(key: KeyInfo, now: number): [string, string | Cell | undefined][] {
-  const at = (time: number | undefined): string | undefined => (time === undefined ? undefined : instant(time, now))
+  const at = (time: number | undefined): string | undefined =>
+    time === undefined ? undefined : instant(time, now)
   return [
     ['key id', String(key.id)],
     ['keyring', key.keyring],

@@ -2,6 +2,7 @@
  * Where things are said. Results go to standard output; notes, warnings and errors to standard error under the
  * program's name. With --json a result is one JSON document, and what is said beside it is one JSON object per line.
  */
+import { Writable } from 'node:stream'
 import type { KeywrightError } from '../errors.ts'
 import { type Io, isInteractive, write } from './io.ts'
 import { type Cell, type Column, facts, paint, printable, table } from './text.ts'
@@ -84,10 +85,9 @@ export class Output {
           },
         }),
       )
-    const lines = message.split('\n').map(printable).join('\n') // of ours: lists of problems have several lines
-    await this.#say(
-      `${this.#name()} ${lines} ${paint(`(${code})`, 'dim', this.#errorColours)}\n${this.#hint(hint)}`,
-    )
+    const [first = '', ...rest] = message.split('\n').map(printable) // of ours: a list of problems has lines
+    const head = `${this.#name()} ${first} ${paint(`(${code})`, 'dim', this.#errorColours)}`
+    await this.#say(`${[head, ...rest].join('\n')}\n${this.#hint(hint)}`)
   }
 
   /** A line that the next one replaces, for a person who waits; an empty text removes it. */

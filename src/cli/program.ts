@@ -37,7 +37,8 @@ const GLOBAL: readonly OptionSpec[] = [
 
 const FOOTER = `
 Results go to standard output, everything else to standard error.
-Precedence: option, environment (ENCRYPTION_…), policy document, default. \`keywright config\` shows what came of it.
+Options win over the environment (ENCRYPTION_…), that over the policy document,
+that over defaults; \`keywright config\` shows what came of it.
 
 Exit codes:
   0    done
@@ -67,8 +68,9 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
   for (const [title, specs] of GROUPS) {
     for (const spec of specs) addCommand(program, spec, act).helpGroup(title)
   }
+  program.command('help [command...]').summary('print the help of a command').helpGroup('Start:')
   try {
-    await program.parseAsync(argv, { from: 'user' })
+    await program.parseAsync(withHelp(argv), { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     for (const { stream, text } of told) await write(stream, text)
@@ -77,12 +79,17 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
   return exitCode
 }
 
+/** `help keys rotate` is `keys rotate --help`: commander's own help command knows one level only. */
+function withHelp(argv: readonly string[]): readonly string[] {
+  return argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv
+}
+
 function newProgram(output: Pick<OutputConfiguration, 'writeOut' | 'writeErr'>): Command {
   const program = new Command('keywright')
     .description('Keeps the keys of an application, encrypts with them, rotates them by policy.')
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .helpCommand('help [command]', 'print the help of a command')
+    .helpCommand(false)
     .exitOverride()
     .configureOutput({ ...output, outputError: () => undefined })
     .configureHelp({ showGlobalOptions: false })
@@ -95,10 +102,12 @@ type Bind = (load: () => Promise<Action>) => (call: Pick<Call, 'args' | 'options
 
 function addCommand(parent: Command, spec: CommandSpec, act: Bind): Command {
   const command = parent.command(spec.name).summary(spec.summary)
-  command.description([sentence(spec.summary), ...(spec.details === undefined ? [] : [spec.details])].join('\n\n'))
+  command.description(
+    [sentence(spec.summary), ...(spec.details === undefined ? [] : [spec.details])].join('\n\n'),
+  )
   for (const option of spec.options ?? []) command.addOption(toOption(option))
   const examples = (spec.examples ?? []).map(([line, what]) => `  # ${what}\n  $ ${line}\n`).join('')
-  if (examples !== '') command.addHelpText('after', `\nExamples:\n${examples}`)
+  if (examples !== '') command.addHelpText('after', `\nExamples:\n${examples.trimEnd()}`)
   if (spec.commands === undefined) command.addHelpText('after', MORE_OPTIONS)
   for (const inner of spec.commands ?? []) addCommand(command, inner, act)
   if (spec.load !== undefined) {
@@ -113,7 +122,7 @@ function addCommand(parent: Command, spec: CommandSpec, act: Bind): Command {
   return command
 }
 
-const MORE_OPTIONS = '\nOptions that every command takes: keywright --help\n'
+const MORE_OPTIONS = '\nOptions that every command takes: keywright --help'
 
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 

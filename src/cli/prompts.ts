@@ -1,7 +1,10 @@
 /** Questions to a person at a terminal, on standard error. The library that asks is loaded with the first question. */
 import { Interrupted, type Io } from './io.ts'
 
-async function ask<T>(io: Io, question: (at: { input: Io['stdin']; output: Io['stderr'] }) => Promise<T | symbol>): Promise<T> {
+async function ask<T>(
+  io: Io,
+  question: (at: { input: Io['stdin']; output: Io['stderr'] }) => Promise<T | symbol>,
+): Promise<T> {
   const answer = await question({ input: io.stdin, output: io.stderr })
   if (typeof answer === 'symbol') throw new Interrupted() // Ctrl-C or Escape
   return answer
@@ -10,7 +13,7 @@ async function ask<T>(io: Io, question: (at: { input: Io['stdin']; output: Io['s
 /** Yes or no; Enter is no. */
 export async function confirm(io: Io, message: string): Promise<boolean> {
   const clack = await import('@clack/prompts')
-  return ask(io, (at) => clack.confirm({ message, initialValue: false, ...at }))
+  return ask<boolean>(io, (at) => clack.confirm({ message, initialValue: false, ...at }))
 }
 
 /** A line of text that `check` accepts: it returns what is wrong, or nothing. */
@@ -21,7 +24,7 @@ export async function askText(
 ): Promise<string> {
   const clack = await import('@clack/prompts')
   const { check, initial } = options
-  return ask(io, (at) =>
+  return ask<string>(io, (at) =>
     clack.text({
       message,
       ...(initial === undefined ? {} : { initialValue: initial }),
@@ -32,9 +35,13 @@ export async function askText(
 }
 
 /** A text that is not shown. */
-export async function askSecret(io: Io, message: string, check?: (text: string) => string | undefined): Promise<string> {
+export async function askSecret(
+  io: Io,
+  message: string,
+  check?: (text: string) => string | undefined,
+): Promise<string> {
   const clack = await import('@clack/prompts')
-  return ask(io, (at) =>
+  return ask<string>(io, (at) =>
     clack.password({
       message,
       ...(check === undefined ? {} : { validate: (text: string | undefined) => check(text ?? '') }),
@@ -50,6 +57,10 @@ export async function choose<T extends string>(
   choices: readonly { readonly value: T; readonly label: string; readonly hint?: string }[],
 ): Promise<T> {
   const clack = await import('@clack/prompts')
-  const options = choices.map(({ value, label, hint }) => ({ value: value as string, label, ...(hint === undefined ? {} : { hint }) }))
+  const options = choices.map(({ value, label, hint }) => ({
+    value: value as string,
+    label,
+    ...(hint === undefined ? {} : { hint }),
+  }))
   return (await ask(io, (at) => clack.select({ message, options, ...at }))) as T
 }

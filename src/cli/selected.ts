@@ -14,7 +14,16 @@ export function selectedBackend(
     from('option', call.global.text('backend'), '--backend'),
     from('environment', variable(call.io.env, VARIABLE), VARIABLE),
   )
-  const chosen = providers.find(({ backend }) => backend.name === named?.value || backend.environmentName === named?.value)
+  const chosen = providers.find(
+    ({ backend }) => backend.name === named?.value || backend.environmentName === named?.value,
+  )
   const provider = (chosen ?? providers[0]) as PlannedProvider // `configure` refuses when there is none
-  return { provider, name: named ?? { value: provider.backend.environmentName, source: 'policy document', from: policySource.value } }
+  return {
+    provider,
+    name: named ?? {
+      value: provider.backend.environmentName,
+      source: 'policy document',
+      from: policySource.value,
+    },
+  }
 }

@@ -47,7 +47,8 @@ export async function withKeywright<T>(call: Call, use: (keywright: Keywright) =
   const { open } = await import('../compose.ts')
   await using keywright = await open(openOptions(call))
   const result = await use(keywright)
-  if (!ROOT_SECRETS.some((name) => variable(call.io.env, name) !== undefined)) await warnOfClear(call, keywright)
+  if (!ROOT_SECRETS.some((name) => variable(call.io.env, name) !== undefined))
+    await warnOfClear(call, keywright)
   return result
 }
 

@@ -27,7 +27,10 @@ const quotedIn = (message: string): string => /'([^']*)'/.exec(message)?.[1] ?? 
 function suggestion(message: string): string {
   const found = /\(Did you mean (one of )?(.+)\?\)/.exec(message)
   if (found === null) return HELP
-  return `did you mean ${found[1] ?? ''}${(found[2] ?? '').split(', ').map((name) => `"${name}"`).join(', ')}?`
+  return `did you mean ${found[1] ?? ''}${(found[2] ?? '')
+    .split(', ')
+    .map((name) => `"${name}"`)
+    .join(', ')}?`
 }
 
 const REFUSALS: Readonly<Record<string, (message: string) => KeywrightError>> = {
@@ -38,7 +41,8 @@ const REFUSALS: Readonly<Record<string, (message: string) => KeywrightError>> = 
   },
   'commander.unknownOption': (message) => {
     const name = quotedIn(message).split('=')[0] ?? ''
-    if (/^--[a-z][a-z0-9-]{0,40}$/.test(name)) return wrongUse(`unknown option "${name}"`, suggestion(message))
+    if (/^--[a-z][a-z0-9-]{0,40}$/.test(name))
+      return wrongUse(`unknown option "${name}"`, suggestion(message))
     return wrongUse('unknown option', 'a value that begins with "-" goes after "--"')
   },
   'commander.excessArguments': (message) => {
@@ -49,7 +53,8 @@ const REFUSALS: Readonly<Record<string, (message: string) => KeywrightError>> = 
     )
   },
   'commander.missingArgument': (message) => wrongUse(`<${quotedIn(message)}> is missing`, HELP),
-  'commander.optionMissingArgument': (message) => wrongUse(`${quotedIn(message)}: the value is missing`, HELP),
+  'commander.optionMissingArgument': (message) =>
+    wrongUse(`${quotedIn(message)}: the value is missing`, HELP),
   'commander.invalidArgument': (message) => {
     const choices = /Allowed choices are (.+)\.$/.exec(message)?.[1] ?? ''
     return wrongUse(`${quotedIn(message)}: there is no such choice`, `one of ${choices}`)

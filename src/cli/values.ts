@@ -36,7 +36,7 @@ export async function readValue(call: Call, request: ValueRequest): Promise<Buff
 }
 
 async function fromArgument(call: Call, text: string, { secret, what }: ValueRequest): Promise<Buffer> {
-  if (secret && !call.options.flag('noArgvWarning')) await warnOfArgument(call, what)
+  if (secret && call.options.flag('argvWarning')) await warnOfArgument(call, what)
   return Buffer.from(text)
 }
 
@@ -50,7 +50,10 @@ async function warnOfArgument({ output }: Call, what: string): Promise<void> {
 function fromVariable({ io }: Call, name: string): Buffer {
   const value = io.env[name]
   if (value !== undefined) return Buffer.from(value)
-  throw wrongUse('the variable of --value-env is not set', 'name an environment variable that holds the value')
+  throw wrongUse(
+    'the variable of --value-env is not set',
+    'name an environment variable that holds the value',
+  )
 }
 
 async function fromInput(call: Call, { secret, what }: ValueRequest): Promise<Buffer> {
@@ -107,9 +110,13 @@ export function parseContext(pairs: readonly string[]): Context {
     const at = pair.indexOf('=')
     const name = pair.slice(0, at)
     if (at <= 0 || Object.hasOwn(context, name)) {
-      throw new KeywrightError('ERR_CONTEXT_INVALID', '--context is not name=value, or names something twice', {
-        hint: 'write --context table=users --context column=ssn',
-      })
+      throw new KeywrightError(
+        'ERR_CONTEXT_INVALID',
+        '--context is not name=value, or names something twice',
+        {
+          hint: 'write --context table=users --context column=ssn',
+        },
+      )
     }
     context[name] = pair.slice(at + 1)
   }
@@ -138,5 +145,8 @@ export function parseTime(option: string, text: string | undefined, now: number)
   const form = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/
   const time = form.test(text) ? Date.parse(text) : Number.NaN
   if (!Number.isNaN(time)) return time
-  throw wrongUse(`--${option} is not a time`, 'write 2026-05-01, 2026-05-01T09:00:00Z, or a span before now such as 7d')
+  throw wrongUse(
+    `--${option} is not a time`,
+    'write 2026-05-01, 2026-05-01T09:00:00Z, or a span before now such as 7d',
+  )
 }

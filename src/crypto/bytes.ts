@@ -9,12 +9,15 @@ export function assertBytes(
   length?: number,
 ): asserts value is Uint8Array<ArrayBuffer> {
   if (!(value instanceof Uint8Array)) {
-    throw new KeywrightError('ERR_ARGUMENT_INVALID', `"${title}" expected Uint8Array, got ${typeof value}`)
+    throw new KeywrightError('ERR_ARGUMENT_INVALID', `"${title}" expected Uint8Array, got ${typeof value}`, {
+      hint: 'pass a Buffer or another Uint8Array',
+    })
   }
   if (length !== undefined && value.length !== length) {
     throw new KeywrightError(
       'ERR_ARGUMENT_INVALID',
       `"${title}" expected ${length} bytes, got ${value.length}`,
+      { hint: 'pass bytes of exactly that length' },
     )
   }
 }

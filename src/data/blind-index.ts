@@ -12,6 +12,7 @@ import { canonicalBytes } from '../crypto/canonical.ts'
 import { keyIdOf } from '../crypto/ciphertext.ts'
 import { KeywrightError } from '../errors.ts'
 import type { Keyring } from '../keys/keyring.ts'
+import type { Keyrings } from '../keys/keyrings.ts'
 import type { OpenKey } from '../keys/open-key.ts'
 import { NORMALISERS, type NormaliserName } from './normalisers.ts'
 
@@ -25,12 +26,14 @@ export interface HashOptions {
 }
 
 export class BlindIndex {
+  readonly #rings: Keyrings
   readonly #ring: Keyring
   readonly #field: string
   readonly #normaliser: NormaliserName
 
-  constructor(ring: Keyring, field: string, options: HashOptions = {}) {
-    this.#ring = ring
+  constructor(rings: Keyrings, keyring: string, field: string, options: HashOptions = {}) {
+    this.#rings = rings
+    this.#ring = rings.get(keyring)
     this.#field = field
     this.#normaliser = options.normaliser ?? 'exact'
     if (!Object.hasOwn(NORMALISERS, this.#normaliser)) {
@@ -65,6 +68,7 @@ export class BlindIndex {
   async matches(value: string, token: string): Promise<boolean> {
     const bytes = parseToken(token)
     const id = tokenKeyId(bytes)
+    if (this.#ring.records.byId(id) === undefined) await this.#rings.assertOwns(this.#ring, id)
     await this.#ring.prepareKey(id)
     const key = this.#ring.openKeys().find((open) => open.id === id)
     if (key === undefined) return false
@@ -97,7 +101,8 @@ export class BlindIndex {
 
 /** The bytes of a token. Throws ERR_NOT_CIPHERTEXT for anything else. */
 export function parseToken(token: string): Buffer {
-  const bytes = token.startsWith(TOKEN_PREFIX) ? fromBase64url(token.slice(TOKEN_PREFIX.length)) : undefined
+  const isToken = typeof token === 'string' && token.startsWith(TOKEN_PREFIX)
+  const bytes = isToken ? fromBase64url(token.slice(TOKEN_PREFIX.length)) : undefined
   if (bytes?.length === TOKEN_BYTES) return bytes
   throw new KeywrightError('ERR_NOT_CIPHERTEXT', 'the value is not a search token', {
     hint: `tokens begin with "${TOKEN_PREFIX}"`,

@@ -62,7 +62,11 @@ export async function unseal(
 /** The parts of a blob, unopened. Throws ERR_CIPHERTEXT_EMPTY and ERR_CIPHERTEXT_MALFORMED. */
 export function splitEnvelope(blob: Uint8Array): { wrapped: Uint8Array; sealed: Buffer } {
   assertBytes(blob, 'blob')
-  if (blob.length === 0) throw new KeywrightError('ERR_CIPHERTEXT_EMPTY', 'the envelope is empty')
+  if (blob.length === 0) {
+    throw new KeywrightError('ERR_CIPHERTEXT_EMPTY', 'the envelope is empty', {
+      hint: 'was it written completely? the envelope of an empty plaintext is not empty',
+    })
+  }
   const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength)
   const length = bytes.length < LENGTH_BYTES ? 0 : bytes.readUInt32BE(0)
   const sealedAt = LENGTH_BYTES + length

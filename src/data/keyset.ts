@@ -5,7 +5,7 @@
  * Encrypted, a keyset is Tink's EncryptedKeyset whose `encrypted_keyset` is an envelope (envelope.ts) under the
  * context { purpose: 'keywright keyset' }: `unseal` opens it with the provider alone.
  */
-import { wipe } from '../crypto/bytes.ts'
+import { equalBytes, wipe } from '../crypto/bytes.ts'
 import {
   decodeEncryptedKeyset,
   decodeEncryptedKeysetJson,
@@ -16,7 +16,7 @@ import { decodeKeyset, encodeKeyset, type TinkKey, type TinkKeyset } from '../cr
 import { decodeKeysetJson, encodeKeysetJson } from '../crypto/tink-keyset-json.ts'
 import { KeywrightError } from '../errors.ts'
 import { unwrapRecord } from '../keys/opener.ts'
-import { newRecord, wrapContextOf } from '../keys/record.ts'
+import { commitmentOf, newRecord, wrapContextOf } from '../keys/record.ts'
 import { type KeyServices, policyOf, recordsOf } from '../keys/services.ts'
 import { type KeyringView, viewKeyring } from '../keys/states.ts'
 import type { KeyRecord } from '../store.ts'
@@ -65,8 +65,9 @@ export async function exportKeyset(
     details: { protection: options.provider ?? 'none' },
     ...(options.reason === undefined ? {} : { reason: options.reason }),
   })
-  const keys = await exportedKeys(services, view)
+  const keys: TinkKey[] = []
   try {
+    await unwrapInto(keys, services, view)
     return await protect(services, { primaryKeyId: primary.id, keys }, options)
   } finally {
     for (const { key } of keys) wipe(key)
@@ -84,8 +85,8 @@ function assertOneProtection(options: ExportOptions): void {
   )
 }
 
-async function exportedKeys(services: KeyServices, view: KeyringView): Promise<TinkKey[]> {
-  const keys: TinkKey[] = []
+/** Adds to `keys`, whose owner wipes them, also when one cannot be unwrapped. */
+async function unwrapInto(keys: TinkKey[], services: KeyServices, view: KeyringView): Promise<void> {
   for (const record of view.records) {
     if (record.status === 'destroyed') continue
     const reads = record.status === 'enabled' || mayRead(services, record)
@@ -97,7 +98,6 @@ async function exportedKeys(services: KeyServices, view: KeyringView): Promise<T
       key: await unwrapRecord(services.calls, record),
     })
   }
-  return keys
 }
 
 const mayRead = (services: KeyServices, record: KeyRecord): boolean =>
@@ -121,7 +121,8 @@ async function protect(services: KeyServices, keyset: TinkKeyset, options: Expor
 
 /**
  * Takes a Tink keyset over as a new keyring: key ids stay, so ciphertexts made under it open here. The primary
- * becomes the active key. Throws ERR_KEYSET_INVALID, and ERR_STORE_CONFLICT when the keyring or an id exists.
+ * becomes the active key. An import that was interrupted is completed by running it again.
+ * Throws ERR_KEYSET_INVALID, and ERR_STORE_CONFLICT when the keyring or an id exists.
  */
 export async function importKeyset(
   services: KeyServices,
@@ -133,7 +134,7 @@ export async function importKeyset(
   const keyset = await parse(services, bytes, options)
   try {
     assertFits(keyset, policy.algorithm)
-    await assertFree(services, keyring, keyset)
+    const known = await assertFree(services, keyring, keyset)
     await services.audit.append({
       event: 'keyset.import',
       keyring,
@@ -141,7 +142,7 @@ export async function importKeyset(
       details: { keys: keyset.keys.length },
       ...(options.reason === undefined ? {} : { reason: options.reason }),
     })
-    return await insertAll(services, keyring, keyset)
+    return await insertAll(services, keyring, keyset, known)
   } finally {
     for (const { key } of keyset.keys) wipe(key)
   }
@@ -174,29 +175,54 @@ function assertFits(keyset: TinkKeyset, algorithm: string): void {
   }
 }
 
-async function assertFree(services: KeyServices, keyring: string, keyset: TinkKeyset): Promise<void> {
-  if ((await recordsOf(services.store, keyring)).length > 0) {
+/** The ids that are there already: of an import that was interrupted, which this one completes. */
+async function assertFree(
+  services: KeyServices,
+  keyring: string,
+  keyset: TinkKeyset,
+): Promise<ReadonlySet<number>> {
+  const found = await recordsOf(services.store, keyring)
+  const ordered = inOrder(keyset)
+  for (const record of found) {
+    const key = ordered[record.version - 1]
+    if (key?.id === record.id && equalBytes(commitmentOf(key.key), record.commitment)) continue
     throw new KeywrightError('ERR_STORE_CONFLICT', `keyring "${keyring}" exists already`, {
       hint: 'import into a keyring that has no keys yet: another tenant or another key type',
     })
   }
-  for (const { id } of keyset.keys) {
+  for (const { id } of ordered) {
     const holder = await services.store.get(id)
-    if (holder === undefined) continue
+    if (holder === undefined || holder.keyring === keyring) continue
     throw new KeywrightError('ERR_STORE_CONFLICT', `key id ${id} is taken by keyring "${holder.keyring}"`, {
       hint: 'ids stand in ciphertexts and cannot be changed: was this keyset imported before?',
     })
   }
+  if (found.length < ordered.length) return new Set(found.map(({ id }) => id))
+  throw new KeywrightError('ERR_STORE_CONFLICT', `keyring "${keyring}" holds this keyset already`, {
+    hint: 'there is nothing left to import',
+  })
 }
 
-/** The primary first, with the highest version: stopping half-way leaves it the active key. */
-async function insertAll(services: KeyServices, keyring: string, keyset: TinkKeyset): Promise<KeyRecord[]> {
-  const others = keyset.keys.filter((key) => key.id !== keyset.primaryKeyId && key.status !== 'DESTROYED')
-  const primary = keyset.keys.filter((key) => key.id === keyset.primaryKeyId)
-  const ordered = [...others, ...primary]
+/** By version: the primary has the highest, so that it is the active key. */
+function inOrder(keyset: TinkKeyset): readonly TinkKey[] {
+  const keys = keyset.keys.filter((key) => key.status !== 'DESTROYED')
+  const isPrimary = ({ id }: TinkKey): boolean => id === keyset.primaryKeyId
+  return [...keys.filter((key) => !isPrimary(key)), ...keys.filter(isPrimary)]
+}
+
+/** The primary first: stopping half-way leaves it the active key. */
+async function insertAll(
+  services: KeyServices,
+  keyring: string,
+  keyset: TinkKeyset,
+  known: ReadonlySet<number>,
+): Promise<KeyRecord[]> {
+  const ordered = inOrder(keyset)
   const records: KeyRecord[] = []
   for (let index = ordered.length - 1; index >= 0; index--) {
-    const record = await recordFor(services, keyring, ordered[index] as TinkKey, index + 1)
+    const key = ordered[index] as TinkKey
+    if (known.has(key.id)) continue
+    const record = await recordFor(services, keyring, key, index + 1)
     if ((await services.store.insert(record)) !== 'inserted') {
       throw new KeywrightError(
         'ERR_STORE_CONFLICT',

@@ -157,6 +157,7 @@ export class RecordCodec {
     if (fields !== undefined && stated === undefined) return undefined
     const { keyType, as } = typeof stated === 'string' ? { keyType: stated, as: undefined } : (stated ?? {})
     const keyring = this.#resolve(table === undefined ? path : `${table}.${path}`, keyType)
+    if (keyring === undefined && stated !== undefined) throw unmatched(path)
     if (keyring === undefined) return undefined
     const context = placeContext(keyring, { table, column: path })
     const field = <T>(codec: Codec<T>, more = {}) =>
@@ -223,6 +224,14 @@ function asCiphertext(value: unknown): string | Uint8Array {
 
 const mayBeTheOther = (error: unknown): boolean =>
   error instanceof KeywrightError && error.code === 'ERR_DECRYPTION_FAILED'
+
+/** A field that the caller names must not be stored in clear because nobody knows its key type. */
+function unmatched(path: string): KeywrightError {
+  return new KeywrightError('ERR_FIELD_UNMATCHED', `field "${path}": no selector of the policy matches it`, {
+    hint: 'name its key type: { keyType: … }, or add a selector for it to the policy document',
+    details: { field: path },
+  })
+}
 
 /** The same error, saying in which field. */
 function named(error: unknown, path: string): unknown {

@@ -22,45 +22,58 @@ export function replaceValues<R>(record: R, isChosen: (path: string) => boolean)
     })
   }
   const slots: Slot[] = []
-  const copy = copyObject(record, '', isChosen, slots, 0)
-  return { copy: copy as R, slots }
+  const copy = copyObject(record, '', { isChosen, slots }, 0)
+  return { copy: (copy === record ? { ...record } : copy) as R, slots }
 }
 
+interface Search {
+  readonly isChosen: (path: string) => boolean
+  readonly slots: Slot[]
+}
+
+/** The object itself when nothing in it is to be replaced. */
 function copyObject(
   source: Record<string, unknown>,
   prefix: string,
-  isChosen: (path: string) => boolean,
-  slots: Slot[],
+  search: Search,
   depth: number,
 ): Record<string, unknown> {
+  let copy: Record<string, unknown> | undefined
+  for (const name of Object.keys(source)) {
+    const value = source[name]
+    if (value === null || value === undefined) continue
+    const path = prefix === '' ? name : `${prefix}.${name}`
+    if (search.isChosen(path)) {
+      copy ??= { ...source }
+      search.slots.push({ holder: copy, name, path, value })
+      continue
+    }
+    const inner = copyInside(value, path, search, depth + 1)
+    if (inner === value) continue
+    copy ??= { ...source }
+    copy[name] = inner
+  }
+  return copy ?? source
+}
+
+/** Arrays may hold arrays: what is in them is as sensitive. */
+function copyInside(value: unknown, path: string, search: Search, depth: number): unknown {
+  const isArray = Array.isArray(value)
+  if (!isArray && !isPlainObject(value)) return value
   if (depth > MAX_DEPTH) {
     throw new KeywrightError('ERR_ARGUMENT_INVALID', `the record is nested deeper than ${MAX_DEPTH} levels`, {
       hint: 'does it hold itself?',
     })
   }
-  const copy = { ...source }
-  for (const name of Object.keys(copy)) {
-    const value = copy[name]
-    if (value === null || value === undefined) continue
-    const path = prefix === '' ? name : `${prefix}.${name}`
-    if (isChosen(path)) slots.push({ holder: copy, name, path, value })
-    else if (typeof value === 'object') copy[name] = copyInside(value, path, isChosen, slots, depth + 1)
+  if (!isArray) return copyObject(value, path, search, depth)
+  let copy: unknown[] | undefined
+  for (const [index, element] of value.entries()) {
+    const inner = copyInside(element, path, search, depth + 1)
+    if (inner === element) continue
+    copy ??= value.slice()
+    copy[index] = inner
   }
-  return copy
-}
-
-function copyInside(
-  value: object,
-  path: string,
-  isChosen: (path: string) => boolean,
-  slots: Slot[],
-  depth: number,
-): unknown {
-  if (isPlainObject(value)) return copyObject(value, path, isChosen, slots, depth)
-  if (!Array.isArray(value)) return value
-  return value.map((element) =>
-    isPlainObject(element) ? copyObject(element, path, isChosen, slots, depth) : element,
-  )
+  return copy ?? value
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {

@@ -60,8 +60,10 @@ export class Keyring {
 
   /** Encrypts, loading what is missing. */
   async seal(plaintext: string | Uint8Array, aad: Uint8Array): Promise<Buffer> {
-    if (!this.#loadedToSeal()) await this.prepare()
-    if (this.policy.auditAccess) await this.#auditAccess('data.encrypt', this.activeKey().id)
+    if (!this.#loadedToSeal()) await this.#prepareToSeal()
+    if (!this.policy.auditAccess) return this.#seal(plaintext, aad)
+    await this.#auditAccess('data.encrypt', this.activeKey().id)
+    if (!this.#loadedToSeal()) await this.#prepareToSeal()
     return this.#seal(plaintext, aad)
   }
 
@@ -121,8 +123,21 @@ export class Keyring {
   async prepare(): Promise<void> {
     await this.records.refreshIfDue()
     if (this.records.needNewKey()) await this.#makeKey()
-    await this.#openForSealing()
+    try {
+      await this.#openForSealing()
+    } catch (error) {
+      if (!(error instanceof KeywrightError) || error.code !== 'ERR_KEY_EXHAUSTED') throw error
+      await this.records.refreshAfterWrite() // others leased the rest since the last read
+      if (this.records.needNewKey()) await this.#makeKey()
+      await this.#openForSealing()
+    }
     this.#select(this.#services.clock.now())
+  }
+
+  /** Prepares until a message is left for this caller: those who waited with him may have taken a whole lease. */
+  async #prepareToSeal(): Promise<void> {
+    do await this.prepare()
+    while (this.#lease !== undefined && this.#lease.left <= 0)
   }
 
   /** Opens one key of this keyring for decryption. */

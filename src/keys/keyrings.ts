@@ -9,8 +9,16 @@ const MAX_KEYRINGS = 10_000
 /** A key id nobody knows is looked up in the store at most once in this time. */
 const UNKNOWN_ID_PAUSE_MS = 5_000
 const MAX_UNKNOWN_IDS = 10_000
-/** Maintenance comes somewhat before the end of the refresh period, so that synchronous callers never meet it. */
+/**
+ * Parts of the refresh period. Maintenance is planned for the second, and takes along what is past the first, so that
+ * records are always read before the period is over and synchronous callers never meet its end.
+ */
+const DUE_AT = 0.6
 const MAINTAIN_AT = 0.75
+/** After a failure the next attempt waits so long. */
+const RETRY_AFTER = 0.25
+/** A fleet that started together does not ask together. */
+const JITTER = 0.1
 /** Store reads under way at once in one round of maintenance. */
 const MAINTENANCE_CONCURRENCY = 8
 
@@ -20,6 +28,7 @@ export class Keyrings {
   readonly #rings = new Map<string, Keyring>()
   readonly #unknownIds = new Map<number, number>()
   #cancelTimer: (() => void) | undefined
+  #timerAt = Number.POSITIVE_INFINITY
   #maintaining: Promise<void> | undefined
   #closed = false
   /** What the last round of maintenance could not do, by keyring. For health. */
@@ -39,7 +48,7 @@ export class Keyrings {
     this.#rings.set(name, ring)
     if (known === undefined) {
       this.#dropOldest()
-      this.#startTimer()
+      this.#wakeFor([ring])
     }
     return ring
   }
@@ -66,6 +75,12 @@ export class Keyrings {
     const owner = this.withKeySync(id)?.name ?? (await this.#lookUp(id))
     if (owner !== ring.name) throw otherKeyring(ring.name, id)
     await ring.records.refreshAfterWrite()
+  }
+
+  /** For whoever has just added keys to a keyring: they are known here at once. */
+  async reload(name: string): Promise<void> {
+    this.#unknownIds.clear()
+    await this.#rings.get(name)?.records.refreshAfterWrite()
   }
 
   /** The error to throw: a key of another loaded keyring is not "not loaded". */
@@ -97,7 +112,7 @@ export class Keyrings {
   async #maintainAll(): Promise<void> {
     const now = this.#services.clock.now()
     const due = this.loaded.filter(
-      (ring) => ring.records.readAt + ring.policy.cache.refreshMs * MAINTAIN_AT <= now,
+      (ring) => ring.records.readAt + ring.policy.cache.refreshMs * DUE_AT <= now,
     )
     const queue = due.values()
     const worker = async (): Promise<void> => {
@@ -117,15 +132,22 @@ export class Keyrings {
     }
   }
 
-  #startTimer(): void {
-    if (this.#cancelTimer !== undefined) return
-    const periods = this.loaded.map((ring) => ring.policy.cache.refreshMs)
-    const period = Math.min(...periods) * MAINTAIN_AT
-    const jitter = 0.9 + Math.random() * 0.1 // a fleet that started together does not ask together
-    this.#cancelTimer = this.#services.clock.after(period * jitter, () => {
-      this.#cancelTimer = undefined
+  /** Sets the timer for the first of `rings` that is due, unless it is set for an earlier time. */
+  #wakeFor(rings: Iterable<Keyring>): void {
+    const now = this.#services.clock.now()
+    let wait = Number.POSITIVE_INFINITY
+    for (const { records, policy } of rings) {
+      const { refreshMs } = policy.cache
+      const due = records.readAt + refreshMs * MAINTAIN_AT - now
+      wait = Math.min(wait, Math.max(due, refreshMs * RETRY_AFTER) * (1 + JITTER * Math.random()))
+    }
+    if (now + wait >= this.#timerAt || wait === Number.POSITIVE_INFINITY) return
+    this.#cancelTimer?.()
+    this.#timerAt = now + wait
+    this.#cancelTimer = this.#services.clock.after(wait, () => {
+      this.#timerAt = Number.POSITIVE_INFINITY
       void this.maintain().finally(() => {
-        if (!this.#closed && this.#rings.size > 0) this.#startTimer()
+        if (!this.#closed) this.#wakeFor(this.#rings.values())
       })
     })
   }

@@ -1,7 +1,7 @@
 /** The usage leases of one keyring: one for the key that encrypts, one for the key that will. */
 import type { KeyTypePolicy } from '../policy/policy.ts'
 import type { KeyRecord, KeyStore } from '../store.ts'
-import { UsageLease } from './usage.ts'
+import { leaseBlock, UsageLease } from './usage.ts'
 
 export class Leases {
   readonly #store: KeyStore
@@ -17,15 +17,21 @@ export class Leases {
     return this.#leases.get(id)
   }
 
-  /** Leases messages for a key that seals values. Throws ERR_KEY_EXHAUSTED. */
+  /**
+   * Leases messages for a key that seals values; where rotation goes by bytes, reports them. Throws
+   * ERR_KEY_EXHAUSTED.
+   */
   async ensure(record: KeyRecord): Promise<void> {
     if (record.algorithm === 'HMAC-SHA-256') return
+    const { maxMessages, rotation } = this.#policy
     let lease = this.#leases.get(record.id)
     if (lease === undefined) {
-      lease = new UsageLease(this.#store, record.id, this.#policy.maxMessages)
+      const block = leaseBlock(Math.min(maxMessages, rotation.messages))
+      lease = new UsageLease(this.#store, record.id, maxMessages, block)
       this.#leases.set(record.id, lease)
     }
     if (lease.low) await lease.refill()
+    else if (lease.bytes > 0 && Number.isFinite(rotation.bytes)) await lease.report()
   }
 
   /** A replaced key encrypts no more: what was leased for it goes back. One that fails only costs budget. */

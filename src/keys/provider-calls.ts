@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { equalBytes, wipe } from '../crypto/bytes.ts'
-import { KeywrightError } from '../errors.ts'
+import { type ErrorCode, KeywrightError } from '../errors.ts'
 import type { CallOptions, KeyProvider, MasterKeyDescription, WrapContext, WrappedKey } from '../provider.ts'
 
 const DIGEST_BYTES = 32
@@ -173,6 +173,20 @@ async function withDeadline<T>(ms: number, run: (options: CallOptions) => Promis
   }
 }
 
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  ERR_ABORTED: 'the caller gave up; nothing was changed',
+  ERR_PROVIDER_UNAVAILABLE: 'is the service reachable from here? then try again',
+  ERR_PROVIDER_TIMEOUT: 'is the service reachable? a longer deadline is the option providerTimeoutMs',
+  ERR_PROVIDER_THROTTLED: 'try again later; a longer cache ttl in the policy makes fewer calls',
+  ERR_PROVIDER_UNAUTHENTICATED: 'check the credentials of this process',
+  ERR_PROVIDER_DENIED:
+    'this identity lacks a permission on the master key: the guide of the provider lists them',
+  ERR_MASTER_KEY_NOT_FOUND:
+    'does the configuration name the master key, region and project that wrapped this key?',
+  ERR_MASTER_KEY_DISABLED: 'enable the master key in the service: without it no data key can be unwrapped',
+  ERR_UNWRAP_FAILED: 'the wrapped key was changed, or it belongs to another key',
+}
+
 /** A client's error may hold request headers with tokens, so nothing of it is kept but its code. */
 function wrapProviderError(provider: KeyProvider, error: unknown): KeywrightError {
   if (error instanceof KeywrightError) return error
@@ -184,6 +198,7 @@ function wrapProviderError(provider: KeyProvider, error: unknown): KeywrightErro
   const code = provider.errorCode(error)
   const name = error instanceof Error ? error.name : typeof error
   return new KeywrightError(code, `${provider.name} refused the call (${name})`, {
+    hint: HINTS[code] ?? 'the log of the service tells more',
     details: { provider: provider.name },
   })
 }

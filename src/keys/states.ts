@@ -30,10 +30,10 @@ export function viewKeyring(unordered: readonly KeyRecord[], now: number): Keyri
   const records = [...unordered].sort((a, b) => a.version - b.version)
   const turns = records.filter((record) => record.activatesAt <= now && takesTurn(record))
   const current = turns.at(-1)
-  const pending = records.findLast(
-    (record) =>
-      record.activatesAt > now && record.status === 'enabled' && record.version > (current?.version ?? 0),
-  )
+  const [pending] = records
+    .filter((record) => record.activatesAt > now && record.status === 'enabled')
+    .filter((record) => record.version > (current?.version ?? 0))
+    .sort((a, b) => a.activatesAt - b.activatesAt)
   return {
     records,
     current,
@@ -72,10 +72,20 @@ export function withStatus(record: KeyRecord, status: KeyStatus, reason: string,
   }
   return {
     ...record,
+    activatesAt: activationAfter(record, status, now),
     status,
     statusAt: now,
     statusReason: reason,
     wraps: status === 'destroyed' ? [] : record.wraps,
     revision: record.revision + 1,
   }
+}
+
+/**
+ * A version that was withdrawn before its turn gets none by changing status again: its date stays ahead. Put back into
+ * use, it has its turn from now on, not from a date when another version encrypted.
+ */
+function activationAfter(record: KeyRecord, status: KeyStatus, now: number): number {
+  if (takesTurn(record)) return record.activatesAt
+  return Math.max(record.activatesAt, status === 'enabled' ? now : now + 1)
 }

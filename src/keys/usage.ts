@@ -8,9 +8,12 @@ import type { KeyStore, KeyUsage, UsageGrant } from '../store.ts'
 /** Messages of one lease at most: at two million a second, half a second's worth of a loop that never waits. */
 const LARGEST_BLOCK = 2 ** 20
 
-/** The size of one lease: what a crash may cost, a sixty-fourth of the limit at most. */
-export function leaseBlock(maxMessages: number): number {
-  return Math.max(1, Math.min(LARGEST_BLOCK, Math.floor(maxMessages / 64)))
+/**
+ * The size of one lease: what a crash may cost, a sixty-fourth of the limit at most. `limit` is where encryption stops
+ * or where rotation is due, whichever comes first: what is leased counts as used.
+ */
+export function leaseBlock(limit: number): number {
+  return Math.max(1, Math.min(LARGEST_BLOCK, Math.floor(limit / 64)))
 }
 
 /** One process's share of a key's budget. */
@@ -25,18 +28,20 @@ export class UsageLease {
   readonly #store: KeyStore
   readonly #maxMessages: number
   readonly #block: number
+  /** The store had nothing more to give. */
+  #dry = false
   #refilling: Promise<void> | undefined
 
-  constructor(store: KeyStore, keyId: number, maxMessages: number) {
+  constructor(store: KeyStore, keyId: number, maxMessages: number, block: number) {
     this.#store = store
     this.keyId = keyId
     this.#maxMessages = maxMessages
-    this.#block = leaseBlock(maxMessages)
+    this.#block = block
   }
 
   /** Whether it is time to lease the next block ahead. */
   get low(): boolean {
-    return this.left < this.#block / 2
+    return this.left <= 0 || (!this.#dry && this.left < this.#block / 2)
   }
 
   /** Leases one more block; one call in flight. Throws ERR_KEY_EXHAUSTED at the limit when nothing is left. */
@@ -50,6 +55,17 @@ export class UsageLease {
   /** The same ahead of need: a failure is not reported here but when the messages at hand are used up. */
   refillInBackground(): void {
     this.refill().catch(() => undefined)
+  }
+
+  /** Reports the bytes that were encrypted so far. */
+  async report(): Promise<void> {
+    const add = { messages: 0, bytes: this.#takeBytes() }
+    try {
+      await this.#store.addUsage(this.keyId, add, this.#maxMessages)
+    } catch (error) {
+      this.bytes += add.bytes
+      throw error
+    }
   }
 
   async #lease(): Promise<void> {
@@ -81,7 +97,7 @@ export class UsageLease {
   async release(): Promise<void> {
     await this.#refilling?.catch(() => undefined)
     const unused = Math.max(0, this.left)
-    const { bytes } = this.#nextBlock()
+    const bytes = this.#takeBytes()
     this.left = 0
     if (unused === 0 && bytes === 0) return
     await this.#store.addUsage(this.keyId, { messages: -unused, bytes }, this.#maxMessages)
@@ -100,9 +116,13 @@ export class UsageLease {
 
   /** What to ask for: a block of messages and the bytes to report. */
   #nextBlock(): KeyUsage {
+    return { messages: this.#block, bytes: this.#takeBytes() }
+  }
+
+  #takeBytes(): number {
     const bytes = this.bytes
     this.bytes = 0
-    return { messages: this.#block, bytes }
+    return bytes
   }
 
   #accept(answer: UsageGrant | undefined): void {
@@ -112,6 +132,7 @@ export class UsageLease {
       })
     }
     this.left += answer.granted
+    this.#dry = answer.granted === 0
     this.usage = answer.usage
   }
 }

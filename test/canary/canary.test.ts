@@ -5,6 +5,8 @@ import { CanarySearch } from './canaries.ts'
 import { filesOf, type Lab, openLab, SECRETS, unwrappedKeys } from './lab.ts'
 import { outputOf } from './outputs.ts'
 import { DATA_PATHS } from './paths-data.ts'
+import { FOREIGN_PATHS } from './paths-foreign.ts'
+import { POLICY_PATHS } from './paths-policy.ts'
 import { SETTINGS_PATHS } from './paths-settings.ts'
 
 let lab: Lab
@@ -17,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => lab.close())
 
 describe('errors hold no secret', () => {
-  it.each([...SETTINGS_PATHS, ...DATA_PATHS])('%s', async (_, run) => {
+  it.each([...SETTINGS_PATHS, ...POLICY_PATHS, ...DATA_PATHS, ...FOREIGN_PATHS])('%s', async (_, run) => {
     let error: unknown
     try {
       await run(lab)

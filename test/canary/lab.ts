@@ -14,6 +14,7 @@ export const SECRETS = {
   rootKey: bytesCanary('root key'),
   otherRootKey: bytesCanary('another root key'),
   password: textCanary('password'),
+  shortPassword: { name: 'short password', value: `ü${randomBytes(3).toString('hex')}` },
   text: textCanary('plaintext'),
   bytes: bytesCanary('plaintext bytes', 48),
   number: { name: 'plaintext number', value: '9182736450918273' },

@@ -1,13 +1,13 @@
-/** Paths that fail for their settings: root secrets, environment, policy documents, key files, store URLs. */
+/** Paths that fail for their settings: root secrets, environment, store URLs, key files. */
+import { createSecretKey } from 'node:crypto'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createKeyFile } from '../../providers/file.ts'
 import { BACKENDS } from '../../providers/index.ts'
+import { createMasterKeyset, formatKeyFile } from '../../providers/local/master-keyset.ts'
 import { VARIABLES } from '../../src/config/environment.ts'
+import type { FailingPath } from './failing-path.ts'
 import { ENVIRONMENT, type Lab, SECRETS } from './lab.ts'
-
-/** A way in which something fails, and what to do for it. */
-export type FailingPath = readonly [what: string, run: (lab: Lab) => unknown]
 
 const root = SECRETS.rootKey.value
 const base64 = root.toString('base64')
@@ -79,7 +79,10 @@ const rootSecrets: FailingPath[] = [
     'a password with a lone surrogate',
     (lab) => lab.useNew({ environment: file, masterPassword: `${password}\ud800` }),
   ],
-  ['a password that is too short', (lab) => lab.useNew({ environment: file, masterPassword: 'ä"\\ kü7' })],
+  [
+    'a password that is too short',
+    (lab) => lab.useNew({ environment: file, masterPassword: SECRETS.shortPassword.value }),
+  ],
   [
     'root key and password both set',
     (lab) => lab.useNew({ environment: { ...ENVIRONMENT, ENCRYPTION_MASTER_PASSWORD: password } }),
@@ -169,94 +172,11 @@ const urls: FailingPath[] = [
   ],
 ])
 
-/** Documents with a secret where it does not belong, or cannot be what it should be. */
-const DOCUMENTS: readonly unknown[] = [
-  secret,
-  [secret],
-  { version: secret },
-  { provider: secret },
-  { performanceMode: secret },
-  { defaultSelectors: secret },
-  { audit: { retention: secret } },
-  { audit: secret },
-  { providers: secret },
-  { providers: { file: secret } },
-  { providers: { file: { type: secret } } },
-  { providers: { file: { type: 'file', path: './x', token: secret } } },
-  { providers: { file: { type: 'file', path: './x', pinnedVersion: { deep: secret } } } },
-  { providers: { vault: { type: 'vault', token: secret } }, provider: 'vault' },
-  { providers: { vault: { type: 'vault', token: secret } }, keyTypes: { pii: { provider: 'vualt' } } },
-  { keyTypes: secret },
-  { keyTypes: { pii: secret } },
-  ...[
-    { description: [secret] },
-    { provider: secret },
-    { algorithm: secret },
-    { rotation: secret },
-    { rotation: { auto: secret, age: secret, messages: secret, bytes: secret } },
-    { maxAge: secret },
-    { afterMaxAge: secret },
-    { maxMessages: secret },
-    { grace: secret },
-    { compromised: secret },
-    { cache: secret },
-    { cache: { ttl: secret, uses: secret, refresh: secret } },
-    { serveStale: secret },
-    { tenants: secret },
-    { auditAccess: secret },
-    { selectors: secret },
-    { selectors: [`${secret}..*`] },
-    { unknown: secret },
-  ].flatMap((keyType) => [{ keyTypes: { pii: keyType } }, { defaults: keyType }]),
-  { rotation_policies: secret },
-  { rotation_policies: [secret] },
-  { rotation_policies: [{ key_type: secret, rotation_interval_days: 1 }] },
-  { rotation_policies: [{ key_type: 'pii', rotation_interval_days: secret, batch_size: secret }] },
-]
-
-const quoted = JSON.stringify(secret)
-/** Texts of documents that are no JSON, or not the JSON that is allowed. */
-const TEXTS: readonly string[] = [
-  secret,
-  quoted,
-  `{"token": ${quoted}`,
-  `{"token": ${quoted},}`,
-  `{"token": ${quoted.slice(0, -1)}}`,
-  `{${quoted}}`,
-  `{"keyTypes": {"pii": {"maxAge": ${quoted}, "maxAge": ${quoted}}}}`,
-  `${quoted} ${quoted}`,
-  `// ${quoted}\n{}`,
-  `\ufeff{"provider": ${quoted}}`,
-]
-
-const documents: FailingPath[] = [
-  ...DOCUMENTS.map(
-    (document, index): FailingPath => [
-      `policy document ${index}: ${JSON.stringify(document).replaceAll(quoted, '…').slice(0, 60)}`,
-      (lab) => lab.useNew({ config: lab.newFile(JSON.stringify(document)) }),
-    ],
-  ),
-  ...DOCUMENTS.filter((document) => typeof document === 'object').map(
-    (document, index): FailingPath => [
-      `policy object ${index}`,
-      (lab) => lab.useNew({ config: document as object }),
-    ],
-  ),
-  ...TEXTS.map(
-    (text, index): FailingPath => [
-      `policy text ${index}`,
-      (lab) => lab.useNew({ config: lab.newFile(text) }),
-    ],
-  ),
-]
-
 const key = SECRETS.fileKey.value
 
 /** Makes an unsealed key file that holds the canary as its master key, damaged by `change`. */
 async function unsealed(lab: Lab, change: (text: string) => string, mode = 0o600): Promise<void> {
   const path = join(lab.newFolder(), 'master.keys')
-  const { createMasterKeyset, formatKeyFile } = await import('../../providers/local/master-keyset.ts')
-  const { createSecretKey } = await import('node:crypto')
   const keyset = createMasterKeyset(Date.now())
   const versions = keyset.versions.map((version) => ({ ...version, key: createSecretKey(key) }))
   writeFileSync(path, change(formatKeyFile({ ...keyset, versions })))
@@ -303,6 +223,5 @@ export const SETTINGS_PATHS: readonly FailingPath[] = [
   ...rootSecrets,
   ...environment,
   ...urls,
-  ...documents,
   ...keyFiles,
 ]

@@ -1,7 +1,7 @@
 /** The command line as a process of its own, with everything that it prints. */
 import { spawn } from 'node:child_process'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { COMPILE_CACHE } from '../race/support/worker.ts'
 
 export const MAIN = join(import.meta.dirname, '../../src/cli/main.ts')
 
@@ -26,7 +26,7 @@ export async function runScript(
     cwd,
     env: {
       PATH: process.env['PATH'],
-      NODE_COMPILE_CACHE: join(tmpdir(), 'keywright-test-compile-cache'),
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
       ...environment,
     },
   })

@@ -25,7 +25,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'keywright-disk-'))
 })
 afterEach(() => {
-  for (const mount of mounts.splice(0).reverse()) spawnSync('umount', [mount])
+  for (const mount of mounts.splice(0).reverse()) spawnSync('umount', ['-l', mount])
   rmSync(folder, { recursive: true, force: true })
 })
 

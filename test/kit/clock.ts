@@ -57,6 +57,14 @@ export class FakeClock implements Clock {
     await settle()
   }
 
+  /** As after a sleep of the machine: `ms` have passed at once, and every timer that is due runs once. */
+  async jump(ms: number): Promise<void> {
+    this.#now += ms
+    const due = [...this.#timers].filter((timer) => timer.at <= this.#now)
+    for (const timer of due.sort((a, b) => a.at - b.at || a.order - b.order)) this.#fire(timer)
+    await settle()
+  }
+
   /** The clock of one process. */
   forProcess(skewMs = 0): ProcessClock {
     const cancels = new Set<() => void>()

@@ -34,8 +34,8 @@ async function prepare(place: Place): Promise<void> {
 
 /** What every one of `count` processes came to. Fails with what went wrong in one of them. */
 async function race<T>(place: Place, count: number, command: string): Promise<T[]> {
-  const outcomes = await together<{ value?: T; code?: string }>(CHILD, count, command, place)
-  expect(outcomes.filter(({ code }) => code !== undefined)).toEqual([])
+  const outcomes = await together<{ value?: T }>(CHILD, count, command, place)
+  expect(outcomes.filter((outcome) => !('value' in outcome))).toEqual([])
   return outcomes.map(({ value }) => value as T)
 }
 

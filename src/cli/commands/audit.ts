@@ -71,9 +71,14 @@ function reportText(report: AuditReport, colours: boolean): string {
     `${verdict}: ${count(records, 'record')}${span}`,
     ...(checkpoint === undefined
       ? []
-      : [`records 1 to ${checkpoint.toSeq} were pruned at ${checkpoint.time}, ${checkpoint.signed ? 'signed' : 'NOT signed'}`]),
+      : [
+          `records 1 to ${checkpoint.toSeq} were pruned at ${checkpoint.time}, ${checkpoint.signed ? 'signed' : 'NOT signed'}`,
+        ]),
     ...(torn === undefined ? [] : [`line ${torn} is unfinished: a write that was never acknowledged`]),
-    ...problems.map(({ kind, line, message }) => `${paint(kind, 'red', colours)}: ${printable(message)}${line > 0 ? ` (line ${line})` : ''}`),
+    ...problems.map(
+      ({ kind, line, message }) =>
+        `${paint(kind, 'red', colours)}: ${printable(message)}${line > 0 ? ` (line ${line})` : ''}`,
+    ),
     ...(more > 0 ? [`and ${count(more, 'problem')} more`] : []),
   ]
     .map((line) => `${line}\n`)

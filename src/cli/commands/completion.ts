@@ -7,7 +7,11 @@ interface Place {
   /** '' for the program, ' keys list' for a command. */
   readonly path: string
   readonly commands: readonly { readonly name: string; readonly summary: string }[]
-  readonly options: readonly { readonly long: string; readonly summary: string; readonly takesValue: boolean }[]
+  readonly options: readonly {
+    readonly long: string
+    readonly summary: string
+    readonly takesValue: boolean
+  }[]
 }
 
 export async function completion({ args, output, program }: Call): Promise<undefined> {
@@ -71,7 +75,8 @@ complete -o default -F _keywright keywright
 }
 
 function zsh(places: readonly Place[]): string {
-  const described = (name: string, summary: string): string => quoted(`${name}:${summary.replaceAll(':', '\\:')}`)
+  const described = (name: string, summary: string): string =>
+    quoted(`${name}:${summary.replaceAll(':', '\\:')}`)
   const cases = places.map(({ path, commands, options }) => {
     const entries = [
       ...commands.map(({ name, summary }) => described(name, summary)),
@@ -103,7 +108,10 @@ function fish(places: readonly Place[]): string {
   const at = (path: string): string => `complete -c keywright -n '__keywright_at "${path}"'`
   const lines = places.flatMap(({ path, commands, options }) => [
     ...commands.map(({ name, summary }) => `${at(path)} -f -a ${name} -d ${quoted(summary)}`),
-    ...options.map(({ long, summary, takesValue }) => `${at(path)} -l ${long.slice(2)}${takesValue ? ' -r' : ''} -d ${quoted(summary)}`),
+    ...options.map(
+      ({ long, summary, takesValue }) =>
+        `${at(path)} -l ${long.slice(2)}${takesValue ? ' -r' : ''} -d ${quoted(summary)}`,
+    ),
   ])
   return `# fish completion of keywright: keywright completion fish | source
 function __keywright_at

@@ -28,7 +28,8 @@ export async function config(call: Call): Promise<undefined> {
 }
 
 function toCells({ name, value, source, from: origin, variable: name_ }: Row): (string | Cell)[] {
-  if (value === undefined) return [name, { text: '(not set)', style: 'dim' }, '', { text: name_ ?? '', style: 'dim' }]
+  if (value === undefined)
+    return [name, { text: '(not set)', style: 'dim' }, '', { text: name_ ?? '', style: 'dim' }]
   return [name, value, source ?? '', origin ?? '']
 }
 
@@ -37,30 +38,55 @@ async function rowsOf(call: Call, decided: Configuration | undefined): Promise<R
   const stated = await readStated(call)
   const selected = decided === undefined ? undefined : selectedBackend(call, decided)
   return [
-    row('backend', 'ENCRYPTION_KEY_STORAGE_BACKEND', selected?.name ?? pick(call, 'backend', 'ENCRYPTION_KEY_STORAGE_BACKEND')),
+    row(
+      'backend',
+      'ENCRYPTION_KEY_STORAGE_BACKEND',
+      selected?.name ?? pick(call, 'backend', 'ENCRYPTION_KEY_STORAGE_BACKEND'),
+    ),
     row('policy document', 'ENCRYPTION_CONFIG', stated.path),
-    row('key store', 'ENCRYPTION_KEY_STORE_URL', withoutPassword(decided?.storeUrl ?? pick(call, 'store', 'ENCRYPTION_KEY_STORE_URL'))),
+    row(
+      'key store',
+      'ENCRYPTION_KEY_STORE_URL',
+      withoutPassword(decided?.storeUrl ?? pick(call, 'store', 'ENCRYPTION_KEY_STORE_URL')),
+    ),
     row('audit log', 'ENCRYPTION_AUDIT_PATH', shownAudit(call, decided)),
     secretRow('root key', 'ENCRYPTION_MASTER_KEY', env),
     secretRow('root password', 'ENCRYPTION_MASTER_PASSWORD', env),
     row('root key file', 'ENCRYPTION_MASTER_KEY_FILE', pick(call, undefined, 'ENCRYPTION_MASTER_KEY_FILE')),
-    row('automatic rotation', 'ENCRYPTION_AUTO_ROTATION', policySetting(call, 'ENCRYPTION_AUTO_ROTATION', stated, ['defaults', 'rotation', 'auto'], 'true')),
+    row(
+      'automatic rotation',
+      'ENCRYPTION_AUTO_ROTATION',
+      policySetting(call, 'ENCRYPTION_AUTO_ROTATION', stated, ['defaults', 'rotation', 'auto'], 'true'),
+    ),
     row(
       'rotation interval',
       'ENCRYPTION_ROTATION_INTERVAL_DAYS',
-      policySetting(call, 'ENCRYPTION_ROTATION_INTERVAL_DAYS', stated, ['defaults', 'rotation', 'age'], 'by key type'),
+      policySetting(
+        call,
+        'ENCRYPTION_ROTATION_INTERVAL_DAYS',
+        stated,
+        ['defaults', 'rotation', 'age'],
+        'by key type',
+      ),
     ),
     row(
       'performance mode',
       'ENCRYPTION_PERFORMANCE_MODE',
-      policySetting(call, 'ENCRYPTION_PERFORMANCE_MODE', stated, ['performanceMode'], decided?.policy.performanceMode ?? 'balanced'),
+      policySetting(
+        call,
+        'ENCRYPTION_PERFORMANCE_MODE',
+        stated,
+        ['performanceMode'],
+        decided?.policy.performanceMode ?? 'balanced',
+      ),
     ),
     ...(selected === undefined ? [] : backendRows(selected.provider)),
   ]
 }
 
 function row(name: string, variableName: string, sourced: Sourced<unknown> | undefined): Row {
-  const { from: origin = sourced?.source === 'environment' ? variableName : undefined, ...rest } = describeSetting(name, sourced)
+  const { from: origin = sourced?.source === 'environment' ? variableName : undefined, ...rest } =
+    describeSetting(name, sourced)
   return { ...rest, ...(origin === undefined ? {} : { from: origin }), variable: variableName }
 }
 
@@ -71,10 +97,7 @@ function secretRow(name: string, variableName: string, environment: Environment)
 /** An option of the command line, else a variable. */
 function pick(call: Call, option: string | undefined, name: string): Sourced<string> | undefined {
   const given = option === undefined ? undefined : call.global.text(option)
-  return prefer(
-    from('option', given, `--${option}`),
-    from('environment', variable(call.io.env, name), name),
-  )
+  return prefer(from('option', given, `--${option}`), from('environment', variable(call.io.env, name), name))
 }
 
 /** A URL may hold credentials. */
@@ -95,12 +118,18 @@ interface Stated {
 }
 
 async function readStated(call: Call): Promise<Stated> {
-  const path = pick(call, 'config', 'ENCRYPTION_CONFIG') ?? { value: DEFAULT_CONFIG_PATH, source: 'default' as const }
+  const path = pick(call, 'config', 'ENCRYPTION_CONFIG') ?? {
+    value: DEFAULT_CONFIG_PATH,
+    source: 'default' as const,
+  }
   try {
     return { path, document: JSON.parse(await readFile(path.value, 'utf8')) }
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT' && path.source === 'default'
-    return { path: missing ? { ...path, value: `none (${path.value} is not there)` } : path, document: undefined }
+    return {
+      path: missing ? { ...path, value: `none (${path.value} is not there)` } : path,
+      document: undefined,
+    }
   }
 }
 
@@ -111,10 +140,16 @@ function policySetting(
   members: readonly string[],
   fallback: string,
 ): Sourced<unknown> {
-  const stated = members.reduce<unknown>((value, member) => (value as Record<string, unknown> | undefined)?.[member], document)
+  const stated = members.reduce<unknown>(
+    (value, member) => (value as Record<string, unknown> | undefined)?.[member],
+    document,
+  )
   return (
     pick(call, undefined, name) ??
-    from('policy document', stated, `${path.value}: ${members.join('.')}`) ?? { value: fallback, source: 'default' }
+    from('policy document', stated, `${path.value}: ${members.join('.')}`) ?? {
+      value: fallback,
+      source: 'default',
+    }
   )
 }
 

@@ -3,7 +3,7 @@ import type { FieldType } from '../../data/codecs.ts'
 import type { Keywright } from '../../keywright.ts'
 import { keyringFor } from '../../policy/evaluate.ts'
 import { type Call, wrongUse } from '../call.ts'
-import { parsePlace, type Place } from '../place.ts'
+import { type Place, parsePlace } from '../place.ts'
 import { withKeywright } from '../session.ts'
 import { readValue } from '../values.ts'
 
@@ -20,7 +20,8 @@ export async function decrypt(call: Call): Promise<undefined> {
   const ciphertext = input[0] === BINARY_START ? input : input.toString('utf8').trim()
   const value = await withKeywright(call, (keywright) => open(keywright, place, ciphertext, as))
   if (value instanceof Uint8Array) {
-    if (call.output.json) await call.output.result({ value: Buffer.from(value).toString('base64'), encoding: 'base64' }, '')
+    if (call.output.json)
+      await call.output.result({ value: Buffer.from(value).toString('base64'), encoding: 'base64' }, '')
     else await call.output.data(value)
     return
   }
@@ -37,7 +38,12 @@ async function open(
   const { keyType, field, tenant, context, column, table, row } = place
   const ofTenant = tenant === undefined ? {} : { tenant }
   if (column === undefined) {
-    return keywright.decrypt(ciphertext, { as, context, ...ofTenant, ...(keyType === undefined ? {} : { keyType }) })
+    return keywright.decrypt(ciphertext, {
+      as,
+      context,
+      ...ofTenant,
+      ...(keyType === undefined ? {} : { keyType }),
+    })
   }
   const target = keyringFor(keywright.policy, {
     ...(keyType === undefined ? {} : { keyType }),

@@ -6,14 +6,17 @@ import { KeywrightError } from '../../errors.ts'
 import type { Keywright } from '../../keywright.ts'
 import { keyringFor } from '../../policy/evaluate.ts'
 import { type Call, wrongUse } from '../call.ts'
+import { type Place, parsePlace } from '../place.ts'
 import { withKeywright } from '../session.ts'
-import { parsePlace, type Place } from '../place.ts'
 import { readValue } from '../values.ts'
 
 export async function encrypt(call: Call): Promise<undefined> {
   const place = parsePlace(call)
   if (place.keyType === undefined && place.field === undefined) {
-    throw wrongUse('nothing says which key encrypts', 'name --key-type, or --field, whose key type the policy tells')
+    throw wrongUse(
+      'nothing says which key encrypts',
+      'name --key-type, or --field, whose key type the policy tells',
+    )
   }
   const value = await readValue(call, { argument: call.args[0], what: 'value', secret: true })
   await withKeywright(call, async (keywright) => {

@@ -25,6 +25,9 @@ export async function hash(call: Call): Promise<undefined> {
     const text = value.toString('utf8')
     const tokens = options.flag('all') ? await index.tokens(text) : [await index.token(text)]
     const result = options.flag('all') ? { tokens } : { token: tokens[0] }
-    await output.result({ field, normaliser: normaliser ?? 'exact', ...result }, tokens.map((token) => `${token}\n`).join(''))
+    await output.result(
+      { field, normaliser: normaliser ?? 'exact', ...result },
+      tokens.map((token) => `${token}\n`).join(''),
+    )
   })
 }

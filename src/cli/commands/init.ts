@@ -1,7 +1,7 @@
 /** `init`: makes master key, key store and policy document, where they are missing. */
 import type { Call } from '../call.ts'
-import { askedSecret, givenSecret, type RootChoice } from '../init/root-secret.ts'
 import { make } from '../init/make.ts'
+import { askedSecret, givenSecret, type RootChoice } from '../init/root-secret.ts'
 import { assertNew, survey } from '../init/survey.ts'
 
 export async function init(call: Call): Promise<undefined> {
@@ -32,12 +32,16 @@ async function sayWhatIsNext({ global, output }: Call, root: RootChoice, ownStor
     )
   } else if (root.kind !== 'unchanged') {
     const secret = root.kind === 'file' ? `the root key in ${root.path}` : 'the root secret'
-    await output.note(`keep a copy of ${secret} and of the key file, apart from each other: without both nothing can be decrypted`)
+    await output.note(
+      `keep a copy of ${secret} and of the key file, apart from each other: without both nothing can be decrypted`,
+    )
   }
   const steps = [
     ...(root.kind === 'file' ? [`export ENCRYPTION_MASTER_KEY_FILE=${root.path}`] : []),
     ...(root.kind === 'password' && root.asked ? ['export ENCRYPTION_MASTER_PASSWORD=…'] : []),
-    ...(ownStore && global.text('store') !== undefined ? [`export ENCRYPTION_KEY_STORE_URL=${global.text('store')}`] : []),
+    ...(ownStore && global.text('store') !== undefined
+      ? [`export ENCRYPTION_KEY_STORE_URL=${global.text('store')}`]
+      : []),
     ...(global.text('config') === undefined ? [] : [`export ENCRYPTION_CONFIG=${global.text('config')}`]),
     'keywright doctor',
     "echo 'ada@example.com' | keywright encrypt --key-type pii",

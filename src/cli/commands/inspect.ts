@@ -4,8 +4,8 @@ import { type Inspection, inspect } from '../../data/inspect.ts'
 import { KeywrightError } from '../../errors.ts'
 import type { KeyInfo } from '../../keys/views.ts'
 import type { Call } from '../call.ts'
-import { openOptions } from '../session.ts'
 import { STATE_STYLES } from '../key-view.ts'
+import { openOptions } from '../session.ts'
 import { readValue } from '../values.ts'
 
 export async function inspectValue(call: Call): Promise<undefined> {
@@ -14,7 +14,9 @@ export async function inspectValue(call: Call): Promise<undefined> {
   const key = inspection.kind === 'envelope' ? undefined : await findKey(call, inspection.keyId)
   const { output } = call
   await output.result(
-    key === undefined ? inspection : { ...inspection, key: { keyring: key.keyring, version: key.version, state: key.state } },
+    key === undefined
+      ? inspection
+      : { ...inspection, key: { keyring: key.keyring, version: key.version, state: key.state } },
     output.facts([
       ...factsOf(inspection),
       ['keyring', key?.keyring],
@@ -25,7 +27,11 @@ export async function inspectValue(call: Call): Promise<undefined> {
 }
 
 function factsOf(inspection: Inspection): [string, string | undefined][] {
-  if (inspection.kind === 'token') return [['kind', 'search token'], ['key id', String(inspection.keyId)]]
+  if (inspection.kind === 'token')
+    return [
+      ['kind', 'search token'],
+      ['key id', String(inspection.keyId)],
+    ]
   if (inspection.kind === 'envelope') {
     const { provider, masterKeyId, masterKeyVersion, algorithm, bytes } = inspection
     return [

@@ -4,7 +4,7 @@ import type { KeyInfo } from '../../keys/views.ts'
 import { type Call, wrongUse } from '../call.ts'
 import { keyJson } from '../key-view.ts'
 import { withKeywright } from '../session.ts'
-import { count, relative } from '../text.ts'
+import { relative } from '../text.ts'
 import { parseKeyId } from '../values.ts'
 
 const nameOf = (key: KeyInfo): string => `${key.keyring} version ${key.version}, key ${key.id}`
@@ -15,7 +15,7 @@ export async function createKey(call: Call): Promise<undefined> {
   await withKeywright(call, async (keywright) => {
     const place = tenant === undefined ? {} : { tenant }
     const before = await keywright.keys.active(keyType, place)
-    const key = await keywright.keys.create(keyType, place)
+    const key = before ?? (await keywright.keys.create(keyType, place))
     const created = before === undefined
     await call.output.result(
       { created, key: keyJson(key) },
@@ -35,7 +35,13 @@ export async function rotateKeys(call: Call): Promise<undefined> {
     const reports =
       keyType === undefined
         ? await keys.rotateDue(how)
-        : [await keys.rotate(keyType, { ...how, force: options.flag('force'), ...(tenant === undefined ? {} : { tenant }) })]
+        : [
+            await keys.rotate(keyType, {
+              ...how,
+              force: options.flag('force'),
+              ...(tenant === undefined ? {} : { tenant }),
+            }),
+          ]
     if (reports.length === 0) await output.note('nothing is due')
     const json = reports.map(({ key, ...rest }) => ({ ...rest, key: keyJson(key) }))
     const text = reports.map((report) => `${describeRotation(report, io.now())}\n`).join('')
@@ -48,7 +54,10 @@ export async function rotateKeys(call: Call): Promise<undefined> {
 
 function assertTarget({ options }: Call, keyType: string | undefined): void {
   if ((keyType === undefined) !== options.flag('due')) {
-    throw wrongUse('name either a key type or --due', 'keywright keys rotate pii, or keywright keys rotate --due')
+    throw wrongUse(
+      'name either a key type or --due',
+      'keywright keys rotate pii, or keywright keys rotate --due',
+    )
   }
   if (keyType === undefined && (options.flag('force') || options.text('tenant') !== undefined)) {
     throw wrongUse('--force and --tenant need a key type', 'name it, or leave them out to rotate what is due')
@@ -85,7 +94,7 @@ async function change(
     const others = (await keys.list({ keyring: key.keyring, state: 'active' })).length
     if (others === 0) {
       await call.output.warn(
-        `nothing encrypts under ${key.keyring} now (${count(others, 'active key')})`,
+        `nothing encrypts under ${key.keyring} now`,
         `keywright keys resume ${id}, or keywright keys rotate ${key.keyType} --force --now`,
       )
     }

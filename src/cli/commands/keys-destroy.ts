@@ -20,7 +20,10 @@ export async function revokeKey(call: Call): Promise<number> {
     const { key, replaced, replacementError } = await keys.revoke(id, reason)
     const failure = replacementError === undefined ? {} : { replacementError: errorJson(replacementError) }
     const heir = replaced ? '; a new key took its place' : ''
-    await output.result({ key: keyJson(key), replaced, ...failure }, `revoked: ${nameOf(key)} is ${key.state}${heir}\n`)
+    await output.result(
+      { key: keyJson(key), replaced, ...failure },
+      `revoked: ${nameOf(key)} is ${key.state}${heir}\n`,
+    )
     await output.note('what it encrypted is to be encrypted again under the new key')
     if (replacementError === undefined) return 0
     await output.warn(
@@ -32,12 +35,17 @@ export async function revokeKey(call: Call): Promise<number> {
 }
 
 const errorJson = (error: Error): unknown =>
-  error instanceof KeywrightError ? { code: error.code, message: error.message } : { message: 'unexpected failure' }
+  error instanceof KeywrightError
+    ? { code: error.code, message: error.message }
+    : { message: 'unexpected failure' }
 
 export async function destroyKey(call: Call): Promise<undefined> {
   const { io, options, output } = call
   const id = parseKeyId(call.args[0])
-  const reason = options.required('overrideReason', 'say how you made sure that nothing needs the data any more')
+  const reason = options.required(
+    'overrideReason',
+    'say how you made sure that nothing needs the data any more',
+  )
   await withKeywright(call, async ({ keys }) => {
     const key = await keys.describe(id)
     if (!options.flag('yes')) {
@@ -60,7 +68,10 @@ export async function cleanupKeys(call: Call): Promise<undefined> {
     if (!dryRun && expired.length > 0) await agree(call, `Destroy ${count(expired.length, 'key')} for ever?`)
     const done = dryRun || expired.length === 0 ? expired : await keys.cleanup({ override: { reason } })
     const rows = done.map((key) => keyRow(key, io.now()))
-    await output.result({ destroyed: !dryRun, keys: done.map(keyJson) }, rows.length === 0 ? '' : output.table(KEY_COLUMNS, rows))
+    await output.result(
+      { destroyed: !dryRun, keys: done.map(keyJson) },
+      rows.length === 0 ? '' : output.table(KEY_COLUMNS, rows),
+    )
     await output.note(cleanupNote(done.length, dryRun))
   })
 }

@@ -10,12 +10,15 @@ export async function listKeys(call: Call): Promise<undefined> {
   const { io, options, output } = call
   const [keyType, tenant, state] = [options.text('keyType'), options.text('tenant'), options.text('state')]
   await withKeywright(call, async (keywright) => {
-    if (keyType !== undefined) keyringFor(keywright.policy, { keyType, ...(tenant === undefined ? {} : { tenant }) })
+    if (keyType !== undefined)
+      keyringFor(keywright.policy, { keyType, ...(tenant === undefined ? {} : { tenant }) })
     const all = await keywright.keys.list({
       ...(keyType === undefined ? {} : { keyType }),
       ...(state === undefined ? {} : { state: state as KeyState }),
     })
-    const keys = all.filter((key) => (tenant === undefined || key.tenant === tenant) && (key.due || !options.flag('due')))
+    const keys = all.filter(
+      (key) => (tenant === undefined || key.tenant === tenant) && (key.due || !options.flag('due')),
+    )
     if (keys.length === 0) await output.note(all.length === 0 ? 'there are no such keys' : 'no key fits')
     const now = io.now()
     const rows = keys.map((key) => keyRow(key, now))

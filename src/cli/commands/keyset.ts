@@ -1,6 +1,7 @@
 /** `keyset export | import`. */
-import { replaceFile } from '../../files/atomic.ts'
+
 import { KeywrightError } from '../../errors.ts'
+import { replaceFile } from '../../files/atomic.ts'
 import { type Call, wrongUse } from '../call.ts'
 import { keyJson } from '../key-view.ts'
 import { confirm } from '../prompts.ts'
@@ -14,7 +15,10 @@ export async function exportKeyset(call: Call): Promise<undefined> {
   const provider = options.text('under')
   const clear = options.flag('clear')
   if ((provider === undefined) !== clear) {
-    throw wrongUse('a keyset is exported either under a provider or in clear', 'name --under <provider>, or --clear')
+    throw wrongUse(
+      'a keyset is exported either under a provider or in clear',
+      'name --under <provider>, or --clear',
+    )
   }
   if (clear) await agreeToClear(call)
   const [format, reason, tenant] = [options.text('format'), options.text('reason'), options.text('tenant')]
@@ -32,7 +36,9 @@ export async function exportKeyset(call: Call): Promise<undefined> {
       keyset.fill(0)
     }
     const where = options.text('out') === undefined ? '' : ` to ${options.text('out')}`
-    await output.note(`exported the keyset of ${keyType}${where}${clear ? ', IN CLEAR' : `, encrypted under ${provider}`}`)
+    await output.note(
+      `exported the keyset of ${keyType}${where}${clear ? ', IN CLEAR' : `, encrypted under ${provider}`}`,
+    )
   })
 }
 
@@ -51,12 +57,17 @@ async function deliver({ io, options, output }: Call, keyset: Buffer, binary: bo
   const path = options.text('out')
   if (path !== undefined) {
     await writeNew(path, keyset)
-    if (output.json) await output.result({ out: path, format: binary ? 'binary' : 'json', bytes: keyset.length }, '')
+    if (output.json)
+      await output.result({ out: path, format: binary ? 'binary' : 'json', bytes: keyset.length }, '')
     return
   }
-  if (output.json && binary) return output.result({ keyset: keyset.toString('base64'), encoding: 'base64' }, '')
+  if (output.json && binary)
+    return output.result({ keyset: keyset.toString('base64'), encoding: 'base64' }, '')
   if (binary && io.stdout.isTTY === true) {
-    throw wrongUse('a binary keyset does not go to a terminal', 'write it to a file with --out, or use --format json')
+    throw wrongUse(
+      'a binary keyset does not go to a terminal',
+      'write it to a file with --out, or use --format json',
+    )
   }
   await output.data(keyset)
   if (!binary) await output.data('\n')
@@ -69,7 +80,9 @@ async function writeNew(path: string, data: Uint8Array): Promise<void> {
     const { code = 'unknown error' } = error as NodeJS.ErrnoException
     throw wrongUse(
       `cannot write ${path} (${code})`,
-      code === 'EEXIST' ? 'name a file that does not exist: none is replaced' : 'check the folder and its mode',
+      code === 'EEXIST'
+        ? 'name a file that does not exist: none is replaced'
+        : 'check the folder and its mode',
     )
   }
 }
@@ -89,7 +102,10 @@ export async function importKeyset(call: Call): Promise<undefined> {
     keyset.fill(0)
     await output.result(keys.map(keyJson), `imported ${count(keys.length, 'key')} into ${keys[0]?.keyring}\n`)
     if (provider === undefined && path !== undefined) {
-      await output.warn('the file of the keyset holds keys in clear', `remove it when it is not needed any more: ${path}`)
+      await output.warn(
+        'the file of the keyset holds keys in clear',
+        `remove it when it is not needed any more: ${path}`,
+      )
     }
   })
 }

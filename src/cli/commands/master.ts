@@ -27,7 +27,8 @@ export async function showMaster(call: Call): Promise<undefined> {
   })
   const blocks = masters.map((master) => output.facts(factsOf(master, io.now())))
   await output.result(masters.map(masterJson), blocks.join('\n'))
-  if (masters.some(({ behind }) => behind > 0)) await output.note('bring the wraps up to date with: keywright rewrap')
+  if (masters.some(({ behind }) => behind > 0))
+    await output.note('bring the wraps up to date with: keywright rewrap')
 }
 
 function masterJson({ createdAt, rotatesAt, ...rest }: Master): Record<string, unknown> {
@@ -48,7 +49,10 @@ function factsOf(master: Master, now: number): [string, string | Cell | undefine
     ['algorithm', master.algorithm],
     ['created', createdAt === undefined ? undefined : instant(createdAt, now)],
     ['rotates', rotatesAt === undefined ? undefined : instant(rotatesAt, now)],
-    ['behind', behind === 0 ? 'no wrap is under an older version' : `${count(behind, 'wrap')} under an older version`],
+    [
+      'behind',
+      behind === 0 ? 'no wrap is under an older version' : `${count(behind, 'wrap')} under an older version`,
+    ],
   ]
 }
 
@@ -64,9 +68,13 @@ export async function rotateMaster(call: Call): Promise<undefined> {
   const provider = named ?? only
   await withKeywright(call, async ({ keys }) => {
     const { id, version } = await keys.rotateMaster(provider)
-    await output.result({ provider, masterKeyId: id, version }, `rotated: ${provider} wraps under version ${version} of ${id} now\n`)
+    await output.result(
+      { provider, masterKeyId: id, version },
+      `rotated: ${provider} wraps under version ${version} of ${id} now\n`,
+    )
     const { rewrapped } = await keys.rewrap({ provider, dryRun: true })
-    if (rewrapped > 0) await output.note(`${count(rewrapped, 'wrap')} under an older version; next: keywright rewrap`)
+    if (rewrapped > 0)
+      await output.note(`${count(rewrapped, 'wrap')} under an older version; next: keywright rewrap`)
   })
 }
 
@@ -84,8 +92,10 @@ export async function rewrap(call: Call): Promise<number> {
     })
     await progress.end()
     await output.result({ dryRun, ...result }, `${describeRewrap(result, dryRun)}\n`)
-    if (result.keys === 0 && keyring !== undefined) await output.warn('there is no such keyring', 'see keywright keys list')
-    if (result.conflicts > 0) await output.warn(`${count(result.conflicts, 'key')} changed meanwhile`, 'run rewrap again')
+    if (result.keys === 0 && keyring !== undefined)
+      await output.warn('there is no such keyring', 'see keywright keys list')
+    if (result.conflicts > 0)
+      await output.warn(`${count(result.conflicts, 'key')} changed meanwhile`, 'run rewrap again')
     return result.conflicts > 0 ? 1 : 0
   })
 }

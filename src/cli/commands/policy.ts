@@ -1,9 +1,10 @@
 /** `explain`, `plan` and `schema`. */
-import type { Explanation } from '../../policy/explain.ts'
+
+import { KeywrightError } from '../../errors.ts'
 import type { Operation, PolicyRequest } from '../../policy/evaluate.ts'
+import type { Explanation } from '../../policy/explain.ts'
 import type { KeyTypePlan, PolicyPlan } from '../../policy/plan.ts'
 import type { Policy } from '../../policy/policy.ts'
-import { KeywrightError } from '../../errors.ts'
 import type { Call } from '../call.ts'
 import { openOptions, policyInForce, withKeywright } from '../session.ts'
 import { count, paint } from '../text.ts'
@@ -13,7 +14,10 @@ export async function explainPolicy(call: Call): Promise<number> {
   const policy = await policyInForce(call)
   const request = requestOf(call, policy)
   const { lines, decision } = await explanation(call, policy, request)
-  await output.result({ allowed: decision.allowed, lines, decision }, lines.map((line) => `${line}\n`).join(''))
+  await output.result(
+    { allowed: decision.allowed, lines, decision },
+    lines.map((line) => `${line}\n`).join(''),
+  )
   return decision.allowed || options.text('operation') === 'decrypt' ? 0 : 1
 }
 
@@ -32,7 +36,8 @@ async function explanation(call: Call, policy: Policy, request: PolicyRequest): 
     return await withKeywright(call, (keywright) => keywright.explain(request))
   } catch (error) {
     if (!(error instanceof KeywrightError)) throw error
-    if (error.code !== 'ERR_BACKEND_MISSING') await call.output.note(`without the key store: ${error.message}`)
+    if (error.code !== 'ERR_BACKEND_MISSING')
+      await call.output.note(`without the key store: ${error.message}`)
     const { explain } = await import('../../policy/explain.ts')
     return explain(policy, request, call.io.now())
   }
@@ -76,7 +81,9 @@ function keyTypeText(
   title: (text: string) => string,
   arrow: (from?: string, to?: string) => string,
 ): string {
-  const effects = EFFECTS.flatMap(([name, what]) => (plan[name] === 0 ? [] : [`${count(plan[name], 'key')} ${what}`]))
+  const effects = EFFECTS.flatMap(([name, what]) =>
+    plan[name] === 0 ? [] : [`${count(plan[name], 'key')} ${what}`],
+  )
   return [
     `${title(plan.keyType)}: ${plan.kind}, ${count(plan.keys, 'key')}`,
     ...plan.changes.map(({ path, from, to }) => `  ${path}: ${arrow(from, to)}`),
@@ -84,7 +91,10 @@ function keyTypeText(
   ].join('\n')
 }
 
-const EFFECTS: readonly (readonly [keyof KeyTypePlan & `${'become' | 'noLonger' | 'stop' | 'start' | 'move'}${string}`, string])[] = [
+const EFFECTS: readonly (readonly [
+  keyof KeyTypePlan & `${'become' | 'noLonger' | 'stop' | 'start' | 'move'}${string}`,
+  string,
+])[] = [
   ['becomeDue', 'due to be rotated'],
   ['noLongerDue', 'not due any more'],
   ['stopEncrypting', 'not encrypting any more'],

@@ -10,7 +10,8 @@ export async function stats(call: Call): Promise<undefined> {
   await withKeywright(call, async ({ keys }) => {
     const found = await keys.statistics()
     const { nextRotationAt, ...rest } = found
-    const next = nextRotationAt === undefined ? {} : { nextRotationAt: new Date(nextRotationAt).toISOString() }
+    const next =
+      nextRotationAt === undefined ? {} : { nextRotationAt: new Date(nextRotationAt).toISOString() }
     await output.result({ ...rest, ...next }, output.facts(factsOf(found, io.now())))
   })
 }

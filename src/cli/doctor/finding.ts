@@ -11,7 +11,12 @@ export interface Finding {
 
 export const ok = (name: string, found: string): Finding => ({ state: 'ok', name, found })
 
-export const warning = (name: string, found: string, hint: string): Finding => ({ state: 'warning', name, found, hint })
+export const warning = (name: string, found: string, hint: string): Finding => ({
+  state: 'warning',
+  name,
+  found,
+  hint,
+})
 
 export const failed = (name: string, found: string, hint?: string): Finding => ({
   state: 'failed',

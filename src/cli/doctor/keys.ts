@@ -1,6 +1,7 @@
 /** Providers, store, audit log and keys, each with a real try. */
-import { access, constants } from 'node:fs/promises'
+
 import { randomBytes } from 'node:crypto'
+import { access, constants } from 'node:fs/promises'
 import { type Configuration, openProviders, openStore } from '../../compose.ts'
 import { variable } from '../../config/environment.ts'
 import { equalBytes, wipe } from '../../crypto/bytes.ts'
@@ -47,7 +48,8 @@ async function checkProviders(call: Call, decided: Configuration): Promise<Findi
     findings.push(...found)
     const { path } = options
     const reached = found.some(({ state }) => state !== 'failed')
-    if (backend.name === 'file' && typeof path === 'string' && reached) findings.push(await checkFileMode('key file', path, false))
+    if (backend.name === 'file' && typeof path === 'string' && reached)
+      findings.push(await checkFileMode('key file', path, false))
   }
   await calls.close()
   return findings
@@ -64,9 +66,13 @@ async function probe(calls: ProviderCalls, name: string): Promise<Finding[]> {
     const started = performance.now()
     const back = await calls.unwrap(await calls.wrap(name, key, context), context)
     const ms = performance.now() - started
-    if (!equalBytes(back, key)) return [failed(title, 'it gives back another key than it wrapped', 'do not use it')]
+    if (!equalBytes(back, key))
+      return [failed(title, 'it gives back another key than it wrapped', 'do not use it')]
     const found = `wraps and unwraps in ${ms.toFixed(1)} ms; master key ${id} version ${version} is ${state}`
-    return [ok(title, found), ...warnings.map((text) => warning(title, text, 'see the documentation of the provider'))]
+    return [
+      ok(title, found),
+      ...warnings.map((text) => warning(title, text, 'see the documentation of the provider')),
+    ]
   } catch (error) {
     return [findingOf(title, error)]
   } finally {
@@ -82,7 +88,10 @@ async function checkStore({ storeUrl }: Configuration): Promise<Finding[]> {
       await store.addUsage(0xffffffff, { messages: 0, bytes: 0 }, Number.POSITIVE_INFINITY) // a write that changes nothing
       if (location.startsWith('sqlite:')) await access(location.slice('sqlite:'.length), constants.W_OK)
       const found = `${location}, schema ${schemaVersion}, writable`
-      return [ok('key store', found), ...warnings.map((text) => warning('key store', text, 'chmod 600 the file, 700 its folder'))]
+      return [
+        ok('key store', found),
+        ...warnings.map((text) => warning('key store', text, 'chmod 600 the file, 700 its folder')),
+      ]
     } finally {
       await store.close?.()
     }
@@ -93,7 +102,13 @@ async function checkStore({ storeUrl }: Configuration): Promise<Finding[]> {
 
 async function checkAuditFile({ audit }: Configuration): Promise<Finding[]> {
   if (audit.value === false) {
-    return [warning('audit log', 'it is switched off', 'key events leave no trace: unset ENCRYPTION_AUDIT_PATH, or name a path')]
+    return [
+      warning(
+        'audit log',
+        'it is switched off',
+        'key events leave no trace: unset ENCRYPTION_AUDIT_PATH, or name a path',
+      ),
+    ]
   }
   if (typeof audit.value !== 'string') return []
   const exists = await access(audit.value).then(
@@ -116,17 +131,30 @@ async function checkUse(call: Call): Promise<Finding[]> {
 }
 
 async function checkAudit(call: Call, keywright: Keywright): Promise<Finding[]> {
-  if (call.global.text('audit') === 'off' || variable(call.io.env, 'ENCRYPTION_AUDIT_PATH') === 'off') return []
+  if (call.global.text('audit') === 'off' || variable(call.io.env, 'ENCRYPTION_AUDIT_PATH') === 'off')
+    return []
   try {
     const report = await keywright.verifyAudit()
     const [problem] = report.problems
     if (problem !== undefined) {
-      return [failed('audit chain', problem.message, 'keywright audit verify lists everything; keep the log as evidence')]
+      return [
+        failed(
+          'audit chain',
+          problem.message,
+          'keywright audit verify lists everything; keep the log as evidence',
+        ),
+      ]
     }
     const last = report.lastTime === undefined ? Number.NEGATIVE_INFINITY : Date.parse(report.lastTime)
     const now = call.io.now()
     if (last > now + MAX_AHEAD_MS) {
-      return [failed('audit chain', `the newest record is ${span(last - now)} in the future`, 'the clock was wrong then, or is now')]
+      return [
+        failed(
+          'audit chain',
+          `the newest record is ${span(last - now)} in the future`,
+          'the clock was wrong then, or is now',
+        ),
+      ]
     }
     const newest = report.lastTime === undefined ? '' : `, the newest ${instant(last, now)}`
     return [ok('audit chain', `${count(report.records, 'record')} verified${newest}`)]
@@ -140,9 +168,18 @@ async function checkRotation({ io }: Call, { keys }: Keywright): Promise<Finding
     const found = await keys.statistics()
     const late = (await keys.list()).filter(({ overdue }) => overdue)
     if (late.length > 0) {
-      const names = late.map(({ keyring }) => keyring).slice(0, 5).join(', ')
+      const names = late
+        .map(({ keyring }) => keyring)
+        .slice(0, 5)
+        .join(', ')
       const more = late.length > 5 ? ' …' : ''
-      return [warning('rotation', `${count(late.length, 'key')} overdue: ${names}${more}`, 'keywright keys rotate --due')]
+      return [
+        warning(
+          'rotation',
+          `${count(late.length, 'key')} overdue: ${names}${more}`,
+          'keywright keys rotate --due',
+        ),
+      ]
     }
     const next = found.nextRotationAt === undefined ? '' : `; next ${instant(found.nextRotationAt, io.now())}`
     const due = found.due > 0 ? `, ${found.due} due` : ', none due'

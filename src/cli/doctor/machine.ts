@@ -15,7 +15,11 @@ const MAX_DRIFT_MS = 40
 
 export async function checkMachine(io: Io): Promise<Finding[]> {
   const { node, openssl } = io.versions
-  return [ok('Node', `${node}, OpenSSL ${openssl}, ${platform()} ${arch()}`), await checkAes(), await checkClock(io)]
+  return [
+    ok('Node', `${node}, OpenSSL ${openssl}, ${platform()} ${arch()}`),
+    await checkAes(),
+    await checkClock(io),
+  ]
 }
 
 async function checkAes(): Promise<Finding> {
@@ -23,8 +27,13 @@ async function checkAes(): Promise<Finding> {
   const rate = measureAes()
   const speed = `AES-256-GCM at ${(rate / 1e9).toFixed(1)} GB/s on one core`
   if (flag === false || rate < SLOW_BYTES_PER_SECOND) {
-    const why = flag === false ? 'the processor has no AES instructions' : 'slow: AES instructions seem not to be used'
-    return warning('AES', `${why}, ${speed}`, 'software AES is slow and may leak through timing: use another machine type')
+    const why =
+      flag === false ? 'the processor has no AES instructions' : 'slow: AES instructions seem not to be used'
+    return warning(
+      'AES',
+      `${why}, ${speed}`,
+      'software AES is slow and may leak through timing: use another machine type',
+    )
   }
   return ok('AES', flag === true ? `the processor has AES instructions, ${speed}` : speed)
 }
@@ -66,6 +75,7 @@ async function checkClock({ now }: Io): Promise<Finding> {
   const year = new Date(wall).getUTCFullYear()
   const hint = 'ages and due dates follow the clock: set it, and keep it with NTP'
   if (year < 2025 || year > 2100) return failed('clock', `it says ${time}, which cannot be`, hint)
-  if (drift > MAX_DRIFT_MS) return warning('clock', `it jumped by ${Math.round(drift)} ms while it was watched`, hint)
+  if (drift > MAX_DRIFT_MS)
+    return warning('clock', `it jumped by ${Math.round(drift)} ms while it was watched`, hint)
   return ok('clock', time)
 }

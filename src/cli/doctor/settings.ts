@@ -18,7 +18,9 @@ export async function checkSettings(call: Call): Promise<Settings> {
   try {
     const decided = await configuration(call)
     const { policy, policySource, providers } = decided
-    const names = providers.map(({ name, backend }) => (name === backend.name ? name : `${name} (${backend.name})`))
+    const names = providers.map(({ name, backend }) =>
+      name === backend.name ? name : `${name} (${backend.name})`,
+    )
     const types = `${count(Object.keys(policy.keyTypes).length, 'key type')}, ${count(policy.selectors.length, 'selector')}`
     return {
       configuration: decided,
@@ -36,19 +38,32 @@ export async function checkSettings(call: Call): Promise<Settings> {
 }
 
 function checkEnvironment({ io }: Call): Finding[] {
-  const backendVariables = Object.values(BACKENDS).flatMap(({ variables }) => variables.flatMap((one) => one.variables))
+  const backendVariables = Object.values(BACKENDS).flatMap(({ variables }) =>
+    variables.flatMap((one) => one.variables),
+  )
   const known = [...Object.keys(VARIABLES), ...backendVariables]
   const unknown = unknownVariables(io.env, known).map(({ name, nearest }) =>
     warning(
       'environment',
       `${name} is set, and nothing reads it`,
-      nearest === undefined ? 'unset it; the README has a table of all variables' : `did you mean ${nearest}?`,
+      nearest === undefined
+        ? 'unset it; the README has a table of all variables'
+        : `did you mean ${nearest}?`,
     ),
   )
   const set = Object.keys(io.env).filter((name) => known.includes(name))
   const problems = environmentProblems(io.env)
-  if (problems.length > 0) return [...problems.map((problem) => failed('environment', problem, 'correct or unset it')), ...unknown]
-  return [ok('environment', set.length === 0 ? 'no ENCRYPTION_ variable is set' : `${count(set.length, 'variable')} set: ${set.join(', ')}`), ...unknown]
+  if (problems.length > 0)
+    return [...problems.map((problem) => failed('environment', problem, 'correct or unset it')), ...unknown]
+  return [
+    ok(
+      'environment',
+      set.length === 0
+        ? 'no ENCRYPTION_ variable is set'
+        : `${count(set.length, 'variable')} set: ${set.join(', ')}`,
+    ),
+    ...unknown,
+  ]
 }
 
 function environmentProblems(environment: Call['io']['env']): readonly string[] {

@@ -76,7 +76,8 @@ async function makeRootKey(path: string, key: string): Promise<void> {
     await replaceFile(path, `${key}\n`, { mode: 0o600, exclusive: true })
   } catch (error) {
     const { code = 'unknown error' } = error as NodeJS.ErrnoException
-    if (code !== 'EEXIST') throw wrongUse(`cannot write the root key to ${path} (${code})`, 'check the folder and its mode')
+    if (code !== 'EEXIST')
+      throw wrongUse(`cannot write the root key to ${path} (${code})`, 'check the folder and its mode')
     throw new KeywrightError('ERR_KEY_FILE_EXISTS', `there is a file already: ${path}`, {
       hint: `nothing was changed; to use the root key in it: export ENCRYPTION_MASTER_KEY_FILE=${path}`,
     })
@@ -98,16 +99,28 @@ async function makeDocument({ documentPath, provider }: Survey, audit: AuditTrai
     version: 1,
     provider: name,
     // Addresses and credentials of services stay in the environment.
-    providers: { [name]: { type: backend.name, ...(typeof options['path'] === 'string' ? { path: options['path'] } : {}) } },
+    providers: {
+      [name]: {
+        type: backend.name,
+        ...(typeof options['path'] === 'string' ? { path: options['path'] } : {}),
+      },
+    },
   }
   await audit.append({ event: 'config.change', details: { path: documentPath, change: 'created' } })
   try {
     await mkdir(folder, { recursive: true })
-    await replaceFile(documentPath, `${JSON.stringify(document, null, 2)}\n`, { mode: 0o644, exclusive: true })
+    await replaceFile(documentPath, `${JSON.stringify(document, null, 2)}\n`, {
+      mode: 0o644,
+      exclusive: true,
+    })
   } catch (error) {
     const { code = 'unknown error' } = error as NodeJS.ErrnoException
-    throw new KeywrightError('ERR_CONFIG_UNREADABLE', `cannot write the policy document ${documentPath} (${code})`, {
-      hint: 'check the folder and its mode, then run init again: it goes on where it stopped',
-    })
+    throw new KeywrightError(
+      'ERR_CONFIG_UNREADABLE',
+      `cannot write the policy document ${documentPath} (${code})`,
+      {
+        hint: 'check the folder and its mode, then run init again: it goes on where it stopped',
+      },
+    )
   }
 }

@@ -38,12 +38,19 @@ export function givenSecret({ io, options }: Call): RootChoice | undefined {
   if (path === undefined) return set.length > 0 ? { kind: 'environment' } : undefined
   const other = set.filter((name) => name !== 'ENCRYPTION_MASTER_KEY_FILE' || variable(io.env, name) !== path)
   if (other.length > 0) {
-    throw wrongUse(`--root-key-file contradicts ${other.join(' and ')}`, 'there is one root secret: leave one of them out')
+    throw wrongUse(
+      `--root-key-file contradicts ${other.join(' and ')}`,
+      'there is one root secret: leave one of them out',
+    )
   }
   return newRootKey(path)
 }
 
-const newRootKey = (path: string): RootChoice => ({ kind: 'file', path, key: randomBytes(32).toString('base64') })
+const newRootKey = (path: string): RootChoice => ({
+  kind: 'file',
+  path,
+  key: randomBytes(32).toString('base64'),
+})
 
 /** Asks at a terminal. Throws ERR_ROOT_SECRET_MISSING where nobody can be asked. */
 export async function askedSecret({ io, output }: Call): Promise<RootChoice> {
@@ -56,11 +63,23 @@ export async function askedSecret({ io, output }: Call): Promise<RootChoice> {
   const kind = await choose(io, 'What seals the key file?', [
     { value: 'file', label: 'A random root key in a file', hint: 'recommended; mode 0600' },
     { value: 'password', label: 'A password', hint: 'derived by Argon2id or scrypt' },
-    ...(production ? [] : [{ value: 'unsealed' as const, label: 'Nothing', hint: 'development only: the master key lies in clear' }]),
+    ...(production
+      ? []
+      : [
+          {
+            value: 'unsealed' as const,
+            label: 'Nothing',
+            hint: 'development only: the master key lies in clear',
+          },
+        ]),
   ])
   if (kind === 'unsealed') return { kind }
-  if (kind === 'file') return newRootKey(await askText(io, 'Where is the root key to be kept?', { initial: 'root.key', check: notEmpty }))
-  const check = (text: string) => ([...text].length < 8 ? 'At least 8 characters, better a passphrase' : undefined)
+  if (kind === 'file')
+    return newRootKey(
+      await askText(io, 'Where is the root key to be kept?', { initial: 'root.key', check: notEmpty }),
+    )
+  const check = (text: string) =>
+    [...text].length < 8 ? 'At least 8 characters, better a passphrase' : undefined
   const password = await askSecret(io, 'Password', check)
   await askSecret(io, 'Once more', (text) => (text === password ? undefined : 'That is another one'))
   return { kind: 'password', password, asked: true }

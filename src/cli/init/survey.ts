@@ -33,7 +33,8 @@ export interface Survey {
 }
 
 export async function survey(call: Call, root: RootChoice | undefined): Promise<Survey> {
-  const documentPath = call.global.text('config') ?? variable(call.io.env, 'ENCRYPTION_CONFIG') ?? DEFAULT_CONFIG_PATH
+  const documentPath =
+    call.global.text('config') ?? variable(call.io.env, 'ENCRYPTION_CONFIG') ?? DEFAULT_CONFIG_PATH
   const document = (await exists(documentPath)) ? 'exists' : 'missing'
   const configuration = await configure({ ...configureOptions(call, document), ...rootOptions(root) })
   const { provider } = selectedBackend(call, configuration)
@@ -69,7 +70,11 @@ const exists = (path: string): Promise<boolean> =>
 
 const MISSING: ReadonlySet<string> = new Set(['ERR_KEY_FILE_MISSING', 'ERR_MASTER_KEY_NOT_FOUND'])
 /** It is there, only this call cannot open it. */
-const THERE: ReadonlySet<string> = new Set(['ERR_ROOT_SECRET_MISSING', 'ERR_ROOT_SECRET_WRONG', 'ERR_KEY_FILE_UNSEALED'])
+const THERE: ReadonlySet<string> = new Set([
+  'ERR_ROOT_SECRET_MISSING',
+  'ERR_ROOT_SECRET_WRONG',
+  'ERR_KEY_FILE_UNSEALED',
+])
 
 async function surveyMaster(
   call: Call,
@@ -118,14 +123,22 @@ export async function assertNew(call: Call, found: Survey): Promise<void> {
   }
   if (masterProblem !== undefined) throw masterProblem
   if (master === 'missing' && store === 'has keys') {
-    throw new KeywrightError('ERR_KEY_FILE_MISSING', `the store ${storeUrl} has keys, and the master key they need is gone`, {
-      hint: 'restore the key file from a backup: a new one does not open these keys; nothing was changed',
-    })
+    throw new KeywrightError(
+      'ERR_KEY_FILE_MISSING',
+      `the store ${storeUrl} has keys, and the master key they need is gone`,
+      {
+        hint: 'restore the key file from a backup: a new one does not open these keys; nothing was changed',
+      },
+    )
   }
   if (store === 'missing' && (await logKnowsKeys(call, configuration))) {
-    throw new KeywrightError('ERR_STORE_MISSING', `the audit log tells of keys, and the store ${storeUrl} that had them is gone`, {
-      hint: 'restore the store from a backup; for a really new installation move the audit log away first',
-    })
+    throw new KeywrightError(
+      'ERR_STORE_MISSING',
+      `the audit log tells of keys, and the store ${storeUrl} that had them is gone`,
+      {
+        hint: 'restore the store from a backup; for a really new installation move the audit log away first',
+      },
+    )
   }
 }
 

@@ -20,7 +20,10 @@ export const auditSpecs: readonly CommandSpec[] = [
           { flags: '--event <name>', description: 'only this event, as key.rotate' },
           { flags: '--keyring <name>', description: 'only this keyring, as pii or pii/acme' },
           { flags: '--key-id <id>', description: 'only this key' },
-          { flags: '--since <time>', description: 'from this time on: 2026-05-01, 2026-05-01T09:00:00Z, or 7d for a span' },
+          {
+            flags: '--since <time>',
+            description: 'from this time on: 2026-05-01, 2026-05-01T09:00:00Z, or 7d for a span',
+          },
           { flags: '--until <time>', description: 'before this time' },
           { flags: '--limit <n>', description: 'the first so many' },
           { flags: '--last <n>', description: 'the last so many' },

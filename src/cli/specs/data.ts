@@ -19,7 +19,7 @@ export const dataSpecs: readonly CommandSpec[] = [
     name: 'encrypt [value]',
     summary: 'encrypt a value from standard input, a file, a variable or an argument',
     details:
-      'Without an argument, or with "-", the value is read from standard input and one line feed at its end is cut\n' +
+      'Without an argument, or with "-", the value is read from standard input and one line feed at its end is cut ' +
       'off (--raw keeps it). A value on the command line is visible to others, so that is warned of.',
     options: [
       KEY_TYPE,
@@ -43,7 +43,7 @@ export const dataSpecs: readonly CommandSpec[] = [
     name: 'decrypt [ciphertext]',
     summary: 'decrypt a value (kw1.…) from standard input or an argument',
     details:
-      'The key id in the ciphertext tells the key. Name the key type or the field where the value comes from\n' +
+      'The key id in the ciphertext tells the key. Name the key type or the field where the value comes from ' +
       'outside: then one of another key type is refused. A line feed follows the value unless --raw is given.',
     options: [
       KEY_TYPE,
@@ -63,7 +63,8 @@ export const dataSpecs: readonly CommandSpec[] = [
   {
     name: 'hash <field> [value]',
     summary: 'make the search token of a value',
-    details: 'Equal values of one field have equal tokens: store them beside the ciphertext and compare them.',
+    details:
+      'Equal values of one field have equal tokens: store them beside the ciphertext and compare them.',
     options: [
       NORMALISER,
       TENANT,
@@ -73,7 +74,9 @@ export const dataSpecs: readonly CommandSpec[] = [
       RAW,
       NO_ARGV_WARNING,
     ],
-    examples: [['echo ADA@example.com | keywright hash users.email --normaliser email', 'for WHERE email_token = …']],
+    examples: [
+      ['echo ADA@example.com | keywright hash users.email --normaliser email', 'for WHERE email_token = …'],
+    ],
     load: async () => (await import('../commands/hash.ts')).hash,
   },
   {
@@ -94,13 +97,19 @@ export const dataSpecs: readonly CommandSpec[] = [
           { flags: '--under <provider>', description: 'encrypt the keyset under this provider' },
           { flags: '--clear', description: 'write the keys themselves: who has the file reads everything' },
           { flags: '--format <name>', description: 'json (default) or binary', choices: ['json', 'binary'] },
-          { flags: '--out <file>', description: 'write to a new file (mode 0600) instead of standard output' },
+          {
+            flags: '--out <file>',
+            description: 'write to a new file (mode 0600) instead of standard output',
+          },
           { flags: '--reason <text>', description: 'why, for the audit log' },
           TENANT,
           { flags: '--yes', description: 'do not ask before keys are written in clear' },
         ],
         examples: [
-          ['keywright keyset export pii --under file --out pii.keyset', 'encrypted under the provider "file"'],
+          [
+            'keywright keyset export pii --under file --out pii.keyset',
+            'encrypted under the provider "file"',
+          ],
           ['keywright keyset export pii --clear --yes --out pii.json', 'in clear, for a service with Tink'],
         ],
         load: async () => (await import('../commands/keyset.ts')).exportKeyset,
@@ -114,7 +123,9 @@ export const dataSpecs: readonly CommandSpec[] = [
           { flags: '--reason <text>', description: 'why, for the audit log' },
           TENANT,
         ],
-        examples: [['keywright keyset import pii --tenant acme --in acme.json', 'into a keyring without keys']],
+        examples: [
+          ['keywright keyset import pii --tenant acme --in acme.json', 'into a keyring without keys'],
+        ],
         load: async () => (await import('../commands/keyset.ts')).importKeyset,
       },
     ],

@@ -7,7 +7,10 @@ const OVERRIDE: OptionSpec = {
   flags: '--override-reason <text>',
   description: 'how you made sure that nothing needs the data any more; for the audit log',
 }
-const PROVIDER: OptionSpec = { flags: '--provider <name>', description: 'the provider, where there are several' }
+const PROVIDER: OptionSpec = {
+  flags: '--provider <name>',
+  description: 'the provider, where there are several',
+}
 const DRY_RUN: OptionSpec = { flags: '--dry-run', description: 'only count' }
 const STATES = ['pending', 'active', 'deactivated', 'suspended', 'compromised', 'destroyed']
 
@@ -40,7 +43,8 @@ const keys: readonly CommandSpec[] = [
   {
     name: 'rotate [key-type]',
     summary: 'make the next key of a keyring when it is due',
-    details: 'The new key encrypts one refresh period later, when every process knows it; with --now at once.',
+    details:
+      'The new key encrypts one refresh period later, when every process knows it; with --now at once.',
     options: [
       TENANT,
       { flags: '--now', description: 'the new key encrypts at once' },
@@ -58,7 +62,12 @@ const keys: readonly CommandSpec[] = [
     name: 'suspend <id>',
     summary: 'put a key out of use until it is resumed',
     options: [REASON],
-    examples: [['keywright keys suspend 2130706433 --reason "under investigation"', 'it neither encrypts nor decrypts']],
+    examples: [
+      [
+        'keywright keys suspend 2130706433 --reason "under investigation"',
+        'it neither encrypts nor decrypts',
+      ],
+    ],
     load: async () => (await import('../commands/keys-change.ts')).suspendKey,
   },
   {
@@ -89,7 +98,9 @@ const keys: readonly CommandSpec[] = [
     name: 'destroy <id>',
     summary: 'destroy a key: what it encrypted is lost for ever',
     options: [OVERRIDE, YES],
-    examples: [['keywright keys destroy 2130706433 --override-reason "table dropped"', 'asks for the id once more']],
+    examples: [
+      ['keywright keys destroy 2130706433 --override-reason "table dropped"', 'asks for the id once more'],
+    ],
     load: async () => (await import('../commands/keys-destroy.ts')).destroyKey,
   },
 ]

@@ -8,7 +8,11 @@ export const policySpecs: readonly CommandSpec[] = [
     summary: 'say which key serves a field or key type, and why',
     options: [
       TENANT,
-      { flags: '--operation <name>', description: 'encrypt (default) or decrypt', choices: ['encrypt', 'decrypt'] },
+      {
+        flags: '--operation <name>',
+        description: 'encrypt (default) or decrypt',
+        choices: ['encrypt', 'decrypt'],
+      },
     ],
     examples: [
       ['keywright explain users.email', 'key type, provider, rotation'],

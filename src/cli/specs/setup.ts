@@ -6,13 +6,16 @@ export const setupSpecs: readonly CommandSpec[] = [
     name: 'init',
     summary: 'make master key, key store and policy document',
     details:
-      'Makes what is missing and never replaces what is there. Where a store with keys exists without its key file,\n' +
-      'it refuses: that is a loss, not a beginning. The root secret that seals the key file comes from\n' +
-      'ENCRYPTION_MASTER_KEY, ENCRYPTION_MASTER_KEY_FILE or ENCRYPTION_MASTER_PASSWORD, from --root-key-file, or\n' +
+      'Makes what is missing and never replaces what is there. Where a store with keys exists without its key file, ' +
+      'it refuses: that is a loss, not a beginning. The root secret that seals the key file comes from ' +
+      'ENCRYPTION_MASTER_KEY, ENCRYPTION_MASTER_KEY_FILE or ENCRYPTION_MASTER_PASSWORD, from --root-key-file, or ' +
       'from what you answer at a terminal.',
     options: [
       { flags: '--root-key-file <path>', description: 'make a random root key in this file (mode 0600)' },
-      { flags: '--unsealed', description: 'no root secret: the master key lies in clear, for development only' },
+      {
+        flags: '--unsealed',
+        description: 'no root secret: the master key lies in clear, for development only',
+      },
     ],
     examples: [
       ['keywright init --root-key-file /etc/app/root.key', 'a new installation with a root key in a file'],

@@ -1,10 +1,12 @@
 /** Child processes that talk in lines: each runs a .ts file, prints one JSON value per line and takes lines. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
+
+/** Where child processes keep what Node compiled of our files. */
+export const COMPILE_CACHE = join(import.meta.dirname, '../../../node_modules/.cache/keywright-compile')
 
 /** How a process ended. */
 export interface Ending {
@@ -25,8 +27,6 @@ export class Worker {
   /** Everything it printed so far. */
   readonly lines: unknown[] = []
   readonly ended: Promise<Ending>
-  /** Called for each line, before anybody who waits for it goes on. */
-  onLine: ((line: unknown) => void) | undefined
   readonly #child: ChildProcessByStdio<Writable, Readable, null>
   readonly #waiting = new Set<() => void>()
   #over = false
@@ -35,15 +35,13 @@ export class Worker {
     this.#child = spawn(process.execPath, [script, ...args.map((arg) => JSON.stringify(arg))], {
       stdio: ['pipe', 'pipe', 'inherit'],
       // A killed process writes no cache, one that ends well does: later ones start in half the time.
-      env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: join(tmpdir(), 'keywright-test-compile-cache') },
+      env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: COMPILE_CACHE },
     })
     this.#child.stdin.on('error', () => undefined) // it was killed while we wrote
     running.add(this)
     const output = createInterface({ input: this.#child.stdout })
     output.on('line', (line) => {
-      const value: unknown = JSON.parse(line)
-      this.lines.push(value)
-      this.onLine?.(value)
+      this.lines.push(JSON.parse(line))
       this.#wake()
     })
     this.ended = Promise.all([once(this.#child, 'exit'), once(output, 'close')]).then(([[code, signal]]) => {

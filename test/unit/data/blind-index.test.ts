@@ -74,7 +74,9 @@ describe('tokens', () => {
       await kw.hash('users.email', ''),
       await kw.hash('users.email","value":"x', ''),
     ]
-    const outputs = tokens.map((token) => Buffer.from(token.slice(5), 'base64url').subarray(4).toString('hex'))
+    const outputs = tokens.map((token) =>
+      Buffer.from(token.slice(5), 'base64url').subarray(4).toString('hex'),
+    )
     expect(new Set(outputs).size).toBe(tokens.length)
   })
 
@@ -94,7 +96,10 @@ describe('tokens', () => {
 
   it('need a normaliser that is one, and a field', async () => {
     for (const normaliser of ['upper', 'constructor', '__proto__', '']) {
-      await expectCode(() => kw.index('users.email', { normaliser: normaliser as 'exact' }), 'ERR_ARGUMENT_INVALID')
+      await expectCode(
+        () => kw.index('users.email', { normaliser: normaliser as 'exact' }),
+        'ERR_ARGUMENT_INVALID',
+      )
     }
     await expectCode(kw.hash(undefined as unknown as string, 'x'), 'ERR_CONTEXT_INVALID')
   })
@@ -172,7 +177,7 @@ describe('while the index key rotates', () => {
 
   it('does not rotate by itself, whatever its age', async () => {
     const token = await kw.hash('users.email', 'x')
-    await world.clock.pass(3_000 * 86_400_000)
+    await world.clock.jump(3_000 * 86_400_000)
     expect(await kw.hash('users.email', 'x')).toBe(token)
-  }, 20_000)
+  })
 })

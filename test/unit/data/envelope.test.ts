@@ -25,14 +25,19 @@ function fieldsOf(message: Buffer): Map<number, Buffer> {
 }
 
 describe('seal and unseal', () => {
-  it.each([0, 1, 15, 16, 17, 100_000])('are inverse for %i bytes, with one provider call each way', async (size) => {
-    const provider = new TestProvider()
-    const plaintext = Buffer.alloc(size, 'ab')
-    const blob = await seal(provider.client(), plaintext, CONTEXT)
-    expect(await unseal(provider.client(), blob, CONTEXT)).toEqual(plaintext)
-    expect(await unseal([memoryProvider({ name: 'other' }), provider.client()], blob, CONTEXT)).toEqual(plaintext)
-    expect([provider.wraps, provider.unwraps]).toEqual([1, 2])
-  })
+  it.each([0, 1, 15, 16, 17, 100_000])(
+    'are inverse for %i bytes, with one provider call each way',
+    async (size) => {
+      const provider = new TestProvider()
+      const plaintext = Buffer.alloc(size, 'ab')
+      const blob = await seal(provider.client(), plaintext, CONTEXT)
+      expect(await unseal(provider.client(), blob, CONTEXT)).toEqual(plaintext)
+      expect(await unseal([memoryProvider({ name: 'other' }), provider.client()], blob, CONTEXT)).toEqual(
+        plaintext,
+      )
+      expect([provider.wraps, provider.unwraps]).toEqual([1, 2])
+    },
+  )
 
   it('never make the same blob twice', async () => {
     const provider = memoryProvider()

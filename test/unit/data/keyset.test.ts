@@ -53,7 +53,8 @@ describe.each(['pii', 'vault'])('%s', (keyType) => {
     const ids = (await source.keys.list({ keyType })).map((key) => key.id).sort()
     expect(keys.map((key) => key.id).sort()).toEqual(ids)
     expect(keys.map((key) => key.state)).toEqual(['deactivated', 'deactivated', 'active'])
-    for (const [index, text] of sealed.entries()) expect(await target.decrypt(text)).toBe(`value ${index + 1}`)
+    for (const [index, text] of sealed.entries())
+      expect(await target.decrypt(text)).toBe(`value ${index + 1}`)
     const fresh = await target.encrypt(keyType, 'new')
     expect(await source.decrypt(fresh)).toBe('new')
   })
@@ -63,7 +64,8 @@ describe('export', () => {
   it('in clear holds the keys, encrypted it does not', async () => {
     await source.encrypt('pii', 'x')
     const clear = await source.exportKeyset('pii', { clear: true })
-    const encoded = (JSON.parse(clear.toString()) as { key: { keyData: { value: string } }[] }).key[0]?.keyData.value
+    const encoded = (JSON.parse(clear.toString()) as { key: { keyData: { value: string } }[] }).key[0]
+      ?.keyData.value
     const key = Buffer.from(encoded ?? '', 'base64').subarray(-32)
     expect(key.length).toBe(32)
     for (const format of ['json', 'binary'] as const) {
@@ -111,7 +113,7 @@ describe('export', () => {
     await threeVersions('pii')
     const [first, second] = await source.keys.list({ keyType: 'pii' })
     await source.keys.suspend(first?.id ?? 0, 'test')
-    await here.clock.pass(31 * 86_400_000)
+    await here.clock.jump(31 * 86_400_000)
     await source.keys.destroy(second?.id ?? 0, { override: { reason: 'test' } })
     const keyset = JSON.parse((await source.exportKeyset('pii', { clear: true })).toString()) as {
       key: { keyId: number; status: string }[]
@@ -190,7 +192,11 @@ describe('import', () => {
     const sealed = await source.exportKeyset('pii', { provider: 'shared' })
     await expectCode(target.importKeyset('pii', sealed), 'ERR_KEYSET_INVALID')
     await expectCode(target.importKeyset('pii', await clear(), { provider: 'shared' }), 'ERR_KEYSET_INVALID')
-    await expectCode(target.importKeyset('pii', sealed, { provider: 'memory' }), 'ERR_PROVIDER_UNKNOWN', 'ERR_UNWRAP_FAILED')
+    await expectCode(
+      target.importKeyset('pii', sealed, { provider: 'memory' }),
+      'ERR_PROVIDER_UNKNOWN',
+      'ERR_UNWRAP_FAILED',
+    )
   })
 
   it('refuses an encrypted keyset that was changed', async () => {
@@ -207,7 +213,8 @@ describe('import', () => {
       if (error === undefined) break
     }
     const stored = await target.keys.list()
-    if (stored.length > 0) expect(stored.map((k) => k.id)).toEqual((await source.keys.list()).map((k) => k.id))
+    if (stored.length > 0)
+      expect(stored.map((k) => k.id)).toEqual((await source.keys.list()).map((k) => k.id))
   })
 
   it('has no effect when the audit log fails', async () => {
@@ -229,7 +236,8 @@ describe('import', () => {
     there.store.before = undefined
     there.store.down = false
     await target.importKeyset('pii', keyset)
-    for (const [index, text] of sealed.entries()) expect(await target.decrypt(text)).toBe(`value ${index + 1}`)
+    for (const [index, text] of sealed.entries())
+      expect(await target.decrypt(text)).toBe(`value ${index + 1}`)
     expect((await target.keys.list()).length).toBe(3)
   })
 })
