@@ -89,6 +89,19 @@ export interface Configuration {
 export async function open(options: OpenOptions = {}): Promise<Keywright> {
   const configuration = await configure(options)
   const store = await openStore(configuration.storeUrl.value, { create: options.create === true })
+  try {
+    return await composeWith(configuration, store, options)
+  } catch (error) {
+    await store.close?.()
+    throw error
+  }
+}
+
+async function composeWith(
+  configuration: Configuration,
+  store: KeyStore,
+  options: OpenOptions,
+): Promise<Keywright> {
   const mayMakeMasterKey = options.create === true && (await isEmpty(store))
   const providers = await openProviders(configuration, mayMakeMasterKey)
   const { value: audit } = configuration.audit

@@ -74,7 +74,7 @@ export class Keywright implements AsyncDisposable {
     const clock = parts.clock ?? systemClock
     const timeoutMs = parts.providerTimeoutMs ?? DEFAULT_TIMEOUT_MS
     const calls = new ProviderCalls({ providers, timeoutMs, now: () => clock.now() })
-    this.policy = parts.policy ?? defaultPolicy({ provider: calls.names[0] ?? '' })
+    this.policy = withoutOptions(parts.policy ?? defaultPolicy({ provider: calls.names[0] ?? '' }))
     for (const { provider } of Object.values(this.policy.keyTypes)) calls.get(provider)
     this.#actor = parts.actor ?? ''
     this.#sink = parts.audit
@@ -286,6 +286,12 @@ export class Keywright implements AsyncDisposable {
     const type = keyType ?? selectKeyType(this.policy, path)?.keyType
     return type === undefined ? undefined : this.#name(type, options)
   }
+}
+
+/** Options of providers may hold credentials, and nobody needs them any more. */
+function withoutOptions(policy: Policy): Policy {
+  const providers = Object.entries(policy.providers).map(([name, { type }]) => [name, { type, options: {} }])
+  return Object.freeze({ ...policy, providers: Object.freeze(Object.fromEntries(providers)) })
 }
 
 const tenantOf = (options: TenantOption): TenantOption =>

@@ -56,7 +56,7 @@ async function readHead(path: string): Promise<AuditHead | undefined> {
 
 async function writeHead(path: string, head: AuditHead): Promise<void> {
   const text = canonicalJson({ v: 1, seq: head.seq, hash: head.hash })
-  await replaceFile(headPath(path), `${text}\n`, { mode: MODE })
+  await replaceFile(headPath(path), `${text}\n`, { mode: MODE, locked: true })
 }
 
 /** The tail as this process knows it, and by what it recognises that nobody else wrote since. */

@@ -101,7 +101,7 @@ function newProgram(output: Pick<OutputConfiguration, 'writeOut' | 'writeErr'>):
 type Bind = (load: () => Promise<Action>) => (call: Pick<Call, 'args' | 'options'>) => Promise<void>
 
 function addCommand(parent: Command, spec: CommandSpec, act: Bind): Command {
-  const command = parent.command(spec.name).summary(spec.summary)
+  const command = parent.command(spec.name).summary(spec.summary).helpCommand(false)
   command.description(
     [sentence(spec.summary), ...(spec.details === undefined ? [] : [spec.details])].join('\n\n'),
   )

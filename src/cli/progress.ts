@@ -24,11 +24,16 @@ export class Progress {
     const now = performance.now()
     if (!this.#output.showsStatus || now - this.#shownAt < PERIOD_MS) return
     this.#shownAt = now
-    await this.#output.status(`${done.toLocaleString('en-US')} ${this.#noun}, ${this.rate(done)}`)
+    await this.#output.status(`${done.toLocaleString('en-US')} ${this.#noun}, ${this.#rate(done)}`)
   }
 
-  /** '12,000 rows/s' */
-  rate(done: number): string {
+  /** '2.5 s (12,000 rows/s)' */
+  summary(done: number): string {
+    const rate = this.seconds < 1 ? '' : ` (${this.#rate(done)})`
+    return `${this.seconds.toFixed(1)} s${rate}`
+  }
+
+  #rate(done: number): string {
     return `${Math.round(done / Math.max(this.seconds, 0.001)).toLocaleString('en-US')} ${this.#noun}/s`
   }
 

@@ -27,11 +27,20 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     }
     return await interruptible(io.signal, runProgram(argv, { io, output, onInterrupt }))
   } catch (error) {
-    for (const step of undo) step()
+    for (const step of undo) attempt(step)
     return await report(error, output)
   } finally {
     io.stdout.off('error', ignore)
     io.stderr.off('error', ignore)
+  }
+}
+
+/** What is to be undone may be done already. */
+function attempt(step: () => void): void {
+  try {
+    step()
+  } catch {
+    // nothing is left to undo, or nothing that can be done about it on the way out
   }
 }
 

@@ -31,13 +31,10 @@ async function readSecretFile(path: string): Promise<string> {
     return await readFile(path, 'utf8')
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
-    throw new KeywrightError(
-      'ERR_ROOT_SECRET_MISSING',
-      `cannot read the root secret from ${path} (${code})`,
-      {
-        hint: 'correct ENCRYPTION_MASTER_KEY_FILE, or let this user read the file',
-        details: { path },
-      },
-    )
+    // Not the path: somebody may have put the key itself into the variable.
+    const what = `the file that ENCRYPTION_MASTER_KEY_FILE names cannot be read (${code})`
+    throw new KeywrightError('ERR_ROOT_SECRET_MISSING', what, {
+      hint: 'it is the path of a file; a key itself belongs into ENCRYPTION_MASTER_KEY',
+    })
   }
 }

@@ -17,13 +17,10 @@ const NAME = /^[a-z0-9_.-]{1,64}$/
 /** Throws ERR_CONTEXT_INVALID unless `name` may stand in a context. */
 export function assertContextName(name: string): void {
   if (NAME.test(name)) return
-  throw new KeywrightError(
-    'ERR_CONTEXT_INVALID',
-    `context name ${JSON.stringify(name.slice(0, 80))} is not allowed`,
-    {
-      hint: 'names are 1 to 64 characters out of a-z, 0-9, "_", "." and "-"',
-    },
-  )
+  // Not repeated: name and value are easily swapped.
+  throw new KeywrightError('ERR_CONTEXT_INVALID', 'a context name is not allowed', {
+    hint: 'names are 1 to 64 characters out of a-z, 0-9, "_", "." and "-": user_id, not userId',
+  })
 }
 
 /** Throws ERR_CONTEXT_INVALID unless `value` is a well-formed string. The value never appears in the error. */

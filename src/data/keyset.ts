@@ -51,6 +51,7 @@ export async function exportKeyset(
   options: ExportOptions,
 ): Promise<Buffer> {
   assertOneProtection(options)
+  if (options.provider !== undefined) services.calls.get(options.provider) // before it is announced
   const view = viewKeyring(await recordsOf(services.store, keyring), services.clock.now())
   const primary = view.current
   if (primary === undefined || view.stateOf(primary) !== 'active') {
@@ -131,6 +132,7 @@ export async function importKeyset(
   options: ImportOptions = {},
 ): Promise<KeyRecord[]> {
   const policy = policyOf(services, keyring)
+  if (options.provider !== undefined) services.calls.get(options.provider)
   const keyset = await parse(services, bytes, options)
   try {
     assertFits(keyset, policy.algorithm)

@@ -233,9 +233,13 @@ function unmatched(path: string): KeywrightError {
   })
 }
 
-/** The same error, saying in which field. */
-function named(error: unknown, path: string): unknown {
+/** The same error, saying in which field. A member name that looks like data is not repeated. */
+function named(error: unknown, at: string): unknown {
   if (!(error instanceof KeywrightError)) return error
+  const path = at
+    .split('.')
+    .map((segment) => (/^[\w$-]{1,64}$/.test(segment) ? segment : '…'))
+    .join('.')
   return new KeywrightError(error.code, `field "${path}": ${error.message}`, {
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     details: { ...error.details, field: path },

@@ -9,17 +9,19 @@ import { KeywrightError } from '../errors.ts'
 
 /**
  * Writes beside the target, syncs, renames over it and syncs the directory. With `exclusive` an existing target
- * is an EEXIST error instead. A file that is replaced keeps its owner where the process may set it, so that a
+ * is an EEXIST error instead. With `locked` (the caller keeps other writers out) the temporary file has a fixed name, so
+ * that a killed writer's is written over by the next one. A file that is replaced keeps its owner where the process may set it, so that a
  * maintenance run as root does not lock the service's user out.
  */
 export async function replaceFile(
   path: string,
   data: Uint8Array | string,
-  options: { mode: number; exclusive?: boolean },
+  options: { mode: number; exclusive?: boolean; locked?: boolean },
 ): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
+  const mark = options.locked === true ? 'next' : randomBytes(6).toString('hex')
+  const temporary = join(dirname(path), `.${basename(path)}.${mark}.tmp`)
   try {
-    const file = await open(temporary, 'wx', options.mode)
+    const file = await open(temporary, options.locked === true ? 'w' : 'wx', options.mode)
     try {
       await file.chmod(options.mode) // the umask may have narrowed what we asked for
       await keepOwner(path, file)
@@ -70,6 +72,7 @@ export async function withFileLock<T>(
 ): Promise<T> {
   const { DatabaseSync } = await import('node:sqlite')
   const deadline = Date.now() + (options.timeoutMs ?? 10_000)
+  await createPrivately(`${path}.lock`)
   let database: InstanceType<typeof DatabaseSync> | undefined
   for (let pause = 1; database === undefined; pause = Math.min(pause * 2, 50)) {
     options.signal?.throwIfAborted()
@@ -86,6 +89,15 @@ export async function withFileLock<T>(
     return await critical()
   } finally {
     database.close() // rolls back, which releases the lock
+  }
+}
+
+/** Only when it is missing: closing any descriptor of a locked file would drop this process's lock on it. */
+async function createPrivately(path: string): Promise<void> {
+  try {
+    await (await open(path, 'wx', 0o600)).close()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }
 

@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts'
 import { KeywrightError } from '../errors.ts'
 import type { KeyTypePolicy } from '../policy/policy.ts'
 import type { KeyRecord } from '../store.ts'
+import type { KeyringRecords } from './keyring-records.ts'
 import { OpenKey } from './open-key.ts'
 import { openRecord } from './opener.ts'
 import type { ProviderCalls } from './provider-calls.ts'
@@ -23,17 +24,24 @@ export class KeyCache {
     this.#policy = policy
   }
 
+  get serveStaleMs(): number {
+    return this.#policy.serveStaleMs
+  }
+
   /** The open key, whatever its age. */
   peek(id: number): OpenKey | undefined {
     return this.#keys.get(id)
   }
 
-  values(): IterableIterator<OpenKey> {
-    return this.#keys.values()
-  }
-
-  forget(id: number): void {
-    this.#keys.delete(id)
+  /** Folds every bound by time into one instant per key. Keys that may not decrypt any more are forgotten at once. */
+  setDeadlines(records: KeyringRecords): void {
+    for (const key of this.#keys.values()) {
+      const record = records.byId(key.id)
+      const decision = record === undefined ? undefined : records.decide(record, 'decrypt')
+      if (decision?.allowed) {
+        key.opensUntil = Math.min(records.staleAt(), this.servesUntil(key), decision.until)
+      } else this.#keys.delete(key.id)
+    }
   }
 
   clear(): void {

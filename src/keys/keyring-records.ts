@@ -1,9 +1,9 @@
 /** The records of one keyring as last read, how fresh they are, and what the policy says of each. */
 import { KeywrightError } from '../errors.ts'
-import { evaluateKey, type KeyDecision } from '../policy/evaluate.ts'
+import { evaluateKey, type KeyDecision, rotationDue } from '../policy/evaluate.ts'
 import type { KeyTypePolicy } from '../policy/policy.ts'
 import type { KeyRecord } from '../store.ts'
-import { refused, stale } from './refusals.ts'
+import { closed, keyNotLoaded, notLoaded, refused, stale } from './refusals.ts'
 import { type KeyServices, recordsOf } from './services.ts'
 import { type KeyringView, viewKeyring } from './states.ts'
 
@@ -25,6 +25,7 @@ export class KeyringRecords {
   #view: KeyringView = viewKeyring([], 0)
   #readAt = Number.NEGATIVE_INFINITY
   #reading: Promise<void> | undefined
+  #closed = false
 
   /** `onRead` is called after every successful read. */
   constructor(services: KeyServices, keyring: string, policy: KeyTypePolicy, onRead: () => void) {
@@ -63,8 +64,10 @@ export class KeyringRecords {
     return this.#readAt + this.#policy.cache.refreshMs + this.#policy.serveStaleMs
   }
 
-  /** Throws ERR_KEYRING_STALE. */
-  assertNotStale(now: number): void {
+  /** Throws ERR_CLOSED, ERR_KEY_NOT_LOADED or ERR_KEYRING_STALE. */
+  assertUsable(now: number): void {
+    this.#assertOpen()
+    if (this.#readAt === Number.NEGATIVE_INFINITY) throw notLoaded(this.#keyring, 'it is not loaded')
     if (now >= this.staleAt()) throw stale(this.#keyring, now - this.#readAt)
   }
 
@@ -81,10 +84,30 @@ export class KeyringRecords {
     throw refused(record, decision.code ?? 'ERR_KEY_INACTIVE', decision.reason)
   }
 
+  /** Why a key does not open anything here now. */
+  whyNotOpen(id: number): KeywrightError {
+    const record = this.byId(id)
+    const decision = record === undefined ? undefined : this.decide(record, 'decrypt')
+    if (record !== undefined && decision?.allowed === false) {
+      return refused(record, decision.code ?? 'ERR_KEY_INACTIVE', decision.reason)
+    }
+    this.assertUsable(this.#services.clock.now())
+    return keyNotLoaded(this.#keyring, id)
+  }
+
   /** Whether nothing encrypts now, and only a new key can. */
   needNewKey(): boolean {
     const { current } = this.at(this.#services.clock.now())
     return current === undefined || REPLACED_BY_ROTATION.has(this.decide(current, 'encrypt').code ?? '')
+  }
+
+  /** Whether a new key should take over from the one that encrypts, and none is prepared. */
+  rotationIsDue(): boolean {
+    const now = this.#services.clock.now()
+    const view = this.at(now)
+    if (view.pending !== undefined) return false
+    if (view.current === undefined || this.needNewKey()) return true
+    return rotationDue(this.#policy, { ...view.current, state: view.stateOf(view.current) }, now).due
   }
 
   /** Reads when the refresh period is over. Without the store, what was read serves while it may. */
@@ -99,11 +122,12 @@ export class KeyringRecords {
   }
 
   /** Reads anew; one read in flight. */
-  refresh(): Promise<void> {
+  async refresh(): Promise<void> {
+    this.#assertOpen()
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined
     })
-    return this.#reading
+    await this.#reading
   }
 
   /** Reads once more after a read that is under way: for whoever has just written. */
@@ -115,6 +139,16 @@ export class KeyringRecords {
   forget(): void {
     this.#view = viewKeyring([], 0)
     this.#readAt = Number.NEGATIVE_INFINITY
+  }
+
+  /** Nothing is read or served any more. */
+  close(): void {
+    this.#closed = true
+    this.forget()
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw closed()
   }
 
   async #read(): Promise<void> {

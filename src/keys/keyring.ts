@@ -23,6 +23,7 @@ import {
 } from './refusals.ts'
 import { ensureKeyring, rotateKeyring } from './rotation.ts'
 import { type KeyServices, policyOf } from './services.ts'
+import { servingKey } from './serving-key.ts'
 import type { UsageLease } from './usage.ts'
 
 export class Keyring {
@@ -35,6 +36,8 @@ export class Keyring {
   #active: OpenKey | undefined
   #lease: UsageLease | undefined
   #sealUntil = Number.NEGATIVE_INFINITY
+  /** Every key that may decrypt is held open, because `prepareAll` asked for it. */
+  #keepsAll = false
 
   /** Throws ERR_KEY_TYPE_UNKNOWN. */
   constructor(services: KeyServices, name: string) {
@@ -43,7 +46,7 @@ export class Keyring {
     this.policy = policyOf(services, name)
     this.#cache = new KeyCache(services.calls, services.clock, this.policy)
     this.#leases = new Leases(services.store, this.policy)
-    this.records = new KeyringRecords(services, name, this.policy, () => this.#afterRead())
+    this.records = new KeyringRecords(services, name, this.policy, () => this.#setDeadlines())
   }
 
   /** Encrypts under the active key; never waits. */
@@ -100,7 +103,7 @@ export class Keyring {
   #open(wire: Buffer, aad: Uint8Array): Buffer {
     const key = this.#cache.peek(keyIdOf(wire))
     if (key === undefined || key.usesLeft <= 0 || this.#services.clock.now() >= key.opensUntil) {
-      throw this.#whyNotOpen(keyIdOf(wire))
+      throw this.records.whyNotOpen(keyIdOf(wire))
     }
     key.usesLeft--
     return key.suite.open(key.key, wire, aad)
@@ -126,12 +129,28 @@ export class Keyring {
     try {
       await this.#openForSealing()
     } catch (error) {
-      if (!(error instanceof KeywrightError) || error.code !== 'ERR_KEY_EXHAUSTED') throw error
-      await this.records.refreshAfterWrite() // others leased the rest since the last read
-      if (this.records.needNewKey()) await this.#makeKey()
-      await this.#openForSealing()
+      await this.#goOnWithout(error)
     }
     this.#select(this.#services.clock.now())
+  }
+
+  /** After others used up the key: the next one. While provider or store are down: what still serves here. */
+  async #goOnWithout(error: unknown): Promise<void> {
+    if (!(error instanceof KeywrightError)) throw error
+    if (error.code === 'ERR_KEY_EXHAUSTED') {
+      await this.records.refreshAfterWrite()
+      if (this.records.needNewKey()) await this.#makeKey()
+      await this.#openForSealing()
+    } else if (!error.retryable || !this.#serves()) throw error
+  }
+
+  #serves(): boolean {
+    try {
+      this.#select(this.#services.clock.now())
+    } catch {
+      return false
+    }
+    return this.#lease === undefined ? this.policy.algorithm === 'HMAC-SHA-256' : this.#lease.left > 0
   }
 
   /** Prepares until a message is left for this caller: those who waited with him may have taken a whole lease. */
@@ -152,6 +171,7 @@ export class Keyring {
 
   /** Opens every key that may decrypt, for the synchronous form. */
   async prepareAll(): Promise<void> {
+    this.#keepsAll = true
     await this.records.refreshIfDue()
     for (const record of this.records.all) {
       if (this.records.decide(record, 'decrypt').allowed) await this.#cache.open(record)
@@ -162,13 +182,31 @@ export class Keyring {
   /** What the timer does: read anew, rotate when due, renew keys and leases before they run out. */
   async maintain(): Promise<void> {
     await this.records.refresh()
+    await this.#renewForOpening()
     if (this.#active === undefined) return // only decrypts here so far: nothing is made for it
-    const { pending } = this.records.at(this.#services.clock.now())
-    if (this.policy.rotation.auto && pending === undefined) {
+    if (this.policy.rotation.auto && this.records.rotationIsDue()) {
       const { rotated } = await rotateKeyring(this.#services, this.name)
       if (rotated) await this.records.refreshAfterWrite()
     }
     await this.#openForSealing(this.policy.cache.refreshMs)
+  }
+
+  /** Keys that were used here since they were opened stay open; one that fails is tried again the next time. */
+  async #renewForOpening(): Promise<void> {
+    const { refreshMs, uses } = this.policy.cache
+    for (const record of this.records.all) {
+      const held = this.#cache.peek(record.id)
+      const wanted = this.#keepsAll || (held !== undefined && held.usesLeft < uses)
+      if (!wanted || !this.records.decide(record, 'decrypt').allowed) continue
+      await this.#cache.open(record, refreshMs).catch(() => undefined)
+    }
+    this.#setDeadlines()
+  }
+
+  /** Unloads for good: whoever still holds the keyring gets ERR_CLOSED. */
+  async close(): Promise<void> {
+    this.records.close()
+    await this.unload()
   }
 
   /** Gives leases back and forgets the keys. The keyring loads again when it is used again. */
@@ -212,15 +250,6 @@ export class Keyring {
     await this.#services.audit.append({ event, keyring: this.name, keyId })
   }
 
-  /** Keys that may not decrypt any more are forgotten at once. */
-  #afterRead(): void {
-    for (const { id } of this.#cache.values()) {
-      const record = this.records.byId(id)
-      if (record === undefined || !this.records.decide(record, 'decrypt').allowed) this.#cache.forget(id)
-    }
-    this.#setDeadlines()
-  }
-
   async #makeKey(): Promise<void> {
     if (this.records.all.length === 0) await ensureKeyring(this.#services, this.name)
     else if (this.policy.rotation.auto) await rotateKeyring(this.#services, this.name, { now: true })
@@ -249,58 +278,24 @@ export class Keyring {
     }
   }
 
-  /** Folds every bound by time into one instant per key. */
+  /** Folds every bound by time into one instant per key; those that may not decrypt any more are forgotten. */
   #setDeadlines(): void {
-    const staleAt = this.records.staleAt()
-    for (const key of this.#cache.values()) {
-      const record = this.records.byId(key.id)
-      const decision = record === undefined ? undefined : this.records.decide(record, 'decrypt')
-      key.opensUntil = decision?.allowed
-        ? Math.min(staleAt, this.#cache.servesUntil(key), decision.until)
-        : Number.NEGATIVE_INFINITY
-    }
+    this.#cache.setDeadlines(this.records)
     this.#sealUntil = Number.NEGATIVE_INFINITY // select again, by what is known now
   }
 
   /** Chooses the key that encrypts at `now` and until when that holds; never waits. */
   #select(now: number): OpenKey {
-    if (this.records.readAt === Number.NEGATIVE_INFINITY) throw notLoaded(this.name, 'it is not loaded')
-    this.records.assertNotStale(now)
+    this.records.assertUsable(now)
     const { current, pending } = this.records.at(now)
     if (current === undefined) throw notLoaded(this.name, 'it has no key that encrypts')
     const { until } = this.records.assertAllowed(current, 'encrypt')
-    const key = this.#servingKey(current, now)
+    const key = servingKey(this.records.all, current, this.#cache, now)
+    if (key === undefined) throw keyNotLoaded(this.name, current.id)
     const nextAt = pending?.activatesAt ?? Number.POSITIVE_INFINITY
     this.#sealUntil = Math.min(this.records.staleAt(), this.#cache.servesUntil(key), until, nextAt)
     this.#active = key
     this.#lease = this.#leases.peek(key.id)
     return key
-  }
-
-  /**
-   * The open key of the current version. When it could not be opened yet, because the provider is down, the version
-   * before goes on for as long as stale keys may serve: a process that has not heard of the rotation does the same.
-   */
-  #servingKey(current: KeyRecord, now: number): OpenKey {
-    const serves = (record: KeyRecord | undefined): OpenKey | undefined => {
-      const key = record === undefined ? undefined : this.#cache.peek(record.id)
-      return key !== undefined && now < this.#cache.servesUntil(key) ? key : undefined
-    }
-    const before = this.records.all.findLast(
-      (record) => record.version < current.version && record.status === 'enabled',
-    )
-    const inTime = now < current.activatesAt + this.policy.serveStaleMs
-    const key = serves(current) ?? (inTime ? serves(before) : undefined)
-    if (key === undefined) throw keyNotLoaded(this.name, current.id)
-    return key
-  }
-
-  #whyNotOpen(id: number): KeywrightError {
-    const record = this.records.byId(id)
-    if (record === undefined) return keyNotLoaded(this.name, id)
-    const { allowed, code, reason } = this.records.decide(record, 'decrypt')
-    if (!allowed) return refused(record, code ?? 'ERR_KEY_INACTIVE', reason)
-    this.records.assertNotStale(this.#services.clock.now())
-    return keyNotLoaded(this.name, id)
   }
 }

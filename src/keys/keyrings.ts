@@ -1,7 +1,8 @@
 /** The keyrings of this process: made on demand, bounded in number, maintained by one timer, found by key id. */
 import { KeywrightError } from '../errors.ts'
+import type { KeyRecord } from '../store.ts'
 import { Keyring } from './keyring.ts'
-import { otherKeyring, unknownKey } from './refusals.ts'
+import { closed, otherKeyring, unknownKey } from './refusals.ts'
 import type { KeyServices } from './services.ts'
 
 /** Loaded keyrings at most; the one used longest ago is unloaded. One takes about 4 KiB. */
@@ -27,6 +28,7 @@ export class Keyrings {
   /** In order of last use: the Map keeps insertion order, a use inserts anew. */
   readonly #rings = new Map<string, Keyring>()
   readonly #unknownIds = new Map<number, number>()
+  readonly #looking = new Map<number, Promise<KeyRecord | undefined>>()
   #cancelTimer: (() => void) | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #maintaining: Promise<void> | undefined
@@ -40,8 +42,7 @@ export class Keyrings {
 
   /** The keyring by name. Reads nothing yet. Throws ERR_KEY_TYPE_UNKNOWN and ERR_CLOSED. */
   get(name: string): Keyring {
-    if (this.#closed)
-      throw new KeywrightError('ERR_CLOSED', 'this Keywright is closed', { hint: 'open it again' })
+    if (this.#closed) throw closed()
     const known = this.#rings.get(name)
     const ring = known ?? new Keyring(this.#services, name)
     if (known !== undefined) this.#rings.delete(name)
@@ -94,7 +95,9 @@ export class Keyrings {
   async #lookUp(id: number): Promise<string> {
     const now = this.#services.clock.now()
     if (now < (this.#unknownIds.get(id) ?? 0) + UNKNOWN_ID_PAUSE_MS) throw unknownKey(id)
-    const record = await this.#services.store.get(id)
+    const looking = this.#looking.get(id) ?? this.#services.store.get(id)
+    this.#looking.set(id, looking)
+    const record = await looking.finally(() => this.#looking.delete(id))
     if (record !== undefined) return record.keyring
     if (this.#unknownIds.size >= MAX_UNKNOWN_IDS) this.#unknownIds.clear()
     this.#unknownIds.set(id, now)
@@ -166,7 +169,7 @@ export class Keyrings {
     this.#closed = true
     this.#cancelTimer?.()
     await this.#maintaining
-    await Promise.allSettled(this.loaded.map((ring) => ring.unload()))
+    await Promise.allSettled(this.loaded.map((ring) => ring.close()))
     this.#rings.clear()
   }
 }

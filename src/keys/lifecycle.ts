@@ -7,9 +7,10 @@ import { KeywrightError } from '../errors.ts'
 import { formatInstant } from '../policy/duration.ts'
 import { destroyableAt } from '../policy/evaluate.ts'
 import type { KeyRecord, KeyStatus } from '../store.ts'
+import { announced } from './announce.ts'
 import { unknownKey } from './refusals.ts'
 import { rotateKeyring } from './rotation.ts'
-import { eachRecord, type KeyServices, policyOf, recordsOf } from './services.ts'
+import { eachRecord, type KeyServices, policyIfKnown, policyOf, recordsOf } from './services.ts'
 import { viewKeyring, withStatus } from './states.ts'
 
 const UPDATE_ATTEMPTS = 5
@@ -136,7 +137,8 @@ export async function expiredKeys(services: KeyServices): Promise<KeyRecord[]> {
     for (const record of view.records) {
       const deactivatedAt = view.deactivatedAt(record)
       if (record.status === 'destroyed' || deactivatedAt === undefined) continue
-      const policy = policyOf(services, record.keyring)
+      const policy = policyIfKnown(services, record.keyring)
+      if (policy === undefined) continue
       const isExpired = now >= record.activatesAt + policy.maxAgeMs
       if (isExpired && now >= destroyableAt(policy, deactivatedAt)) expired.push(record)
     }
@@ -166,8 +168,13 @@ export async function* eachKeyring(services: KeyServices, keyring?: string): Asy
   if (records.length > 0) yield records
 }
 
-/** Throws ERR_KEY_UNKNOWN. */
+/** Throws ERR_KEY_UNKNOWN, and ERR_ARGUMENT_INVALID for what is no key id. */
 export async function recordById(services: KeyServices, id: number): Promise<KeyRecord> {
+  if (!Number.isInteger(id) || id < 1 || id >= 2 ** 32) {
+    throw new KeywrightError('ERR_ARGUMENT_INVALID', 'not a key id', {
+      hint: 'a key id is a whole number from 1 to 4294967295: see `keys list`',
+    })
+  }
   const record = await services.store.get(id)
   if (record === undefined) throw unknownKey(id)
   return record
@@ -183,14 +190,14 @@ async function changeStatus(
   for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
     const record = await recordById(services, id)
     const changed = withStatus(record, status, reason, services.clock.now())
-    await services.audit.append({
+    const about = {
       event,
       keyring: record.keyring,
       keyId: id,
       keyVersion: record.version,
       ...(reason === '' ? {} : { reason }),
-    })
-    if (await services.store.update(changed)) return changed
+    }
+    if (await announced(services, about, () => services.store.update(changed), Boolean)) return changed
   }
   throw new KeywrightError('ERR_STORE_CONFLICT', `key ${id} is being changed by others all the time`, {
     hint: 'try again',

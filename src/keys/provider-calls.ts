@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { equalBytes, wipe } from '../crypto/bytes.ts'
 import { type ErrorCode, KeywrightError } from '../errors.ts'
+import { isProviderName } from '../policy/names.ts'
 import type { CallOptions, KeyProvider, MasterKeyDescription, WrapContext, WrappedKey } from '../provider.ts'
 
 const DIGEST_BYTES = 32
@@ -62,9 +63,9 @@ export class ProviderCalls {
   get(name: string): KeyProvider {
     const provider = this.#providers.get(name)
     if (provider !== undefined) return provider
-    throw new KeywrightError('ERR_PROVIDER_UNKNOWN', `no provider named "${name}" is configured`, {
+    const shown = isProviderName(name) ? `named "${name}"` : 'of that name' // it may be anything, a secret too
+    throw new KeywrightError('ERR_PROVIDER_UNKNOWN', `no provider ${shown} is configured`, {
       hint: `configured: ${this.names.join(', ') || 'none'}; add it under "providers" of the policy document`,
-      details: { provider: name },
     })
   }
 

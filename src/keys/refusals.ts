@@ -2,6 +2,10 @@
 import { type ErrorCode, KeywrightError } from '../errors.ts'
 import type { KeyRecord } from '../store.ts'
 
+export function closed(): KeywrightError {
+  return new KeywrightError('ERR_CLOSED', 'this Keywright is closed', { hint: 'open it again' })
+}
+
 export function notLoaded(keyring: string, what: string): KeywrightError {
   return new KeywrightError('ERR_KEY_NOT_LOADED', `keyring "${keyring}": ${what}`, {
     hint: 'await the asynchronous form once, or ready(): it loads what is missing',

@@ -6,6 +6,7 @@ import { wipe } from '../crypto/bytes.ts'
 import { KeywrightError } from '../errors.ts'
 import type { MasterKeyDescription } from '../provider.ts'
 import type { KeyRecord, WrappedKey } from '../store.ts'
+import { announced } from './announce.ts'
 import { unwrapRecord } from './opener.ts'
 import { assertKeyOfRecord, wrapContextOf } from './record.ts'
 import { eachRecord, type KeyServices } from './services.ts'
@@ -77,14 +78,15 @@ async function rewrapRecord(
     for (const wrapped of record.wraps) {
       wraps.push(stale.includes(wrapped) ? await renew(services, record, wrapped, dataKey) : wrapped)
     }
-    await services.audit.append({
+    const event = {
       event: 'key.rewrap',
       keyring: record.keyring,
       keyId: record.id,
       keyVersion: record.version,
       details: { masterKeyVersions: wraps.map((w) => `${w.provider}:${w.masterKeyVersion}`).join(', ') },
-    })
-    return await services.store.update({ ...record, wraps, revision: record.revision + 1 })
+    } as const
+    const renewed = { ...record, wraps, revision: record.revision + 1 }
+    return await announced(services, event, () => services.store.update(renewed), Boolean)
   } finally {
     wipe(dataKey)
   }
@@ -119,6 +121,6 @@ export async function rotateMasterKey(
   provider: string,
 ): Promise<MasterKeyDescription> {
   services.calls.get(provider)
-  await services.audit.append({ event: 'master.rotate', details: { provider } })
-  return services.calls.rotateMasterKey(provider)
+  const event = { event: 'master.rotate', details: { provider } } as const
+  return announced(services, event, () => services.calls.rotateMasterKey(provider))
 }

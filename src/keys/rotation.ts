@@ -8,6 +8,7 @@ import { wipe } from '../crypto/bytes.ts'
 import { KeywrightError } from '../errors.ts'
 import { rotationDue } from '../policy/evaluate.ts'
 import type { KeyRecord } from '../store.ts'
+import { announced } from './announce.ts'
 import { DATA_KEY_BYTES, type KeyIdentity, newRecord, randomKeyId, wrapContextOf } from './record.ts'
 import { type KeyServices, policyOf, recordsOf } from './services.ts'
 import { type KeyringView, viewKeyring } from './states.ts'
@@ -100,14 +101,15 @@ async function usePending(
   const { keyring } = pending
   if (options.now !== true) return { keyring, rotated: false, key: pending, why: 'prepared already' }
   const key = { ...pending, activatesAt: now, revision: pending.revision + 1 }
-  await services.audit.append({
+  const event = {
     event: 'key.rotate',
     keyring,
     keyId: pending.id,
     keyVersion: pending.version,
     reason: options.reason ?? 'activated ahead of its date',
-  })
-  if (await services.store.update(key)) return { keyring, rotated: true, key, why: 'forced' }
+  } as const
+  const updated = await announced(services, event, () => services.store.update(key), Boolean)
+  if (updated) return { keyring, rotated: true, key, why: 'forced' }
   return rotateKeyring(services, keyring, options) // somebody changed it meanwhile: look again
 }
 
@@ -131,27 +133,19 @@ async function insertNext(
       createdAt: services.clock.now(),
     }
     const record = await makeRecord(services, identity, policy.provider, activatesAt)
-    const about = { keyring, keyId: record.id, keyVersion: version }
-    await services.audit.append({ event, ...about, reason, details: { provider: policy.provider } })
-    const result = await insertOrAbandon(services, record, about)
+    const about = { event, keyring, keyId: record.id, keyVersion: version, reason }
+    const result = await announced(
+      services,
+      { ...about, details: { provider: policy.provider } },
+      () => services.store.insert(record),
+      (answer) => answer === 'inserted',
+    )
     if (result === 'inserted') return true
     if (result === 'version-taken') return false
   }
   throw new KeywrightError('ERR_INTERNAL', `no free key id in ${ID_ATTEMPTS} attempts`, {
     hint: 'the random number generator does not look random; do not go on using it',
   })
-}
-
-async function insertOrAbandon(
-  services: KeyServices,
-  record: KeyRecord,
-  about: { keyring: string; keyId: number; keyVersion: number },
-): Promise<'inserted' | 'id-taken' | 'version-taken'> {
-  const result = await services.store.insert(record)
-  if (result !== 'inserted') {
-    await services.audit.append({ event: 'key.abandoned', ...about, reason: result })
-  }
-  return result
 }
 
 async function makeRecord(

@@ -1,7 +1,7 @@
 /** What key management works with, passed in once. */
 import type { AuditTrail } from '../audit/log.ts'
 import type { Clock } from '../clock.ts'
-import { keyTypePolicy, parseKeyring } from '../policy/keyring-name.ts'
+import { findKeyType, keyTypePolicy, parseKeyring } from '../policy/keyring-name.ts'
 import type { KeyTypePolicy, Policy } from '../policy/policy.ts'
 import type { KeyRecord, KeyStore } from '../store.ts'
 import type { ProviderCalls } from './provider-calls.ts'
@@ -17,6 +17,11 @@ export interface KeyServices {
 /** The policy for a keyring name. Throws ERR_KEY_TYPE_UNKNOWN. */
 export function policyOf(services: KeyServices, keyring: string): KeyTypePolicy {
   return keyTypePolicy(services.policy, parseKeyring(keyring).keyType)
+}
+
+/** The same; undefined for a key type that the policy does not have any more. */
+export function policyIfKnown(services: KeyServices, keyring: string): KeyTypePolicy | undefined {
+  return findKeyType(services.policy, parseKeyring(keyring).keyType)
 }
 
 /** All records, or those of one keyring, page by page. */

@@ -3,7 +3,7 @@ import { expiresAt, rotationDue } from '../policy/evaluate.ts'
 import { parseKeyring } from '../policy/keyring-name.ts'
 import type { KeyAlgorithm, KeyRecord, KeyState, KeyUsage } from '../store.ts'
 import { eachKeyring } from './lifecycle.ts'
-import { type KeyServices, policyOf } from './services.ts'
+import { type KeyServices, policyIfKnown } from './services.ts'
 import { type KeyringView, viewKeyring } from './states.ts'
 
 /** One key. Times are ms since the epoch; what does not apply is absent. */
@@ -32,17 +32,18 @@ export interface KeyInfo {
 
 const finite = (ms: number): number | undefined => (Number.isFinite(ms) ? ms : undefined)
 
-/** `record` within its keyring. */
+/** `record` within its keyring. A key type that the policy has dropped has no dates. */
 export function keyInfo(services: KeyServices, view: KeyringView, record: KeyRecord): KeyInfo {
   const { keyType, tenant } = parseKeyring(record.keyring)
-  const policy = policyOf(services, record.keyring)
+  const policy = policyIfKnown(services, record.keyring)
   const state = view.stateOf(record)
-  const rotation = rotationDue(policy, { ...record, state }, services.clock.now())
+  const rotation = policy && rotationDue(policy, { ...record, state }, services.clock.now())
+  const rotatesBySelf = state === 'active' && policy?.rotation.auto === true
   const optional = {
     tenant,
     deactivatedAt: view.deactivatedAt(record),
-    rotatesAt: state === 'active' && policy.rotation.auto ? finite(rotation.at) : undefined,
-    expiresAt: finite(expiresAt(policy, record)),
+    rotatesAt: rotatesBySelf && rotation !== undefined ? finite(rotation.at) : undefined,
+    expiresAt: policy && finite(expiresAt(policy, record)),
     statusReason: record.statusReason === '' ? undefined : record.statusReason,
   }
   return {
@@ -54,9 +55,9 @@ export function keyInfo(services: KeyServices, view: KeyringView, record: KeyRec
     state,
     createdAt: record.createdAt,
     activatesAt: record.activatesAt,
-    due: rotation.due,
-    overdue: rotation.overdue,
-    dueReasons: rotation.reasons,
+    due: rotation?.due ?? false,
+    overdue: rotation?.overdue ?? false,
+    dueReasons: rotation?.reasons ?? [],
     usage: record.usage,
     wraps: record.wraps.map(({ provider, masterKeyId, masterKeyVersion }) => ({
       provider,

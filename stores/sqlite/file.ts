@@ -142,7 +142,8 @@ async function syncFolder(folder: string): Promise<void> {
 
 function creationError(error: unknown, path: string): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'EACCES' || code === 'EPERM') {
+  // Node's recursive mkdir answers ENOENT where the disk is read-only.
+  if (code === 'EACCES' || code === 'EPERM' || code === 'ENOENT') {
     return storeError('ERR_STORE_READ_ONLY', path, {
       says: `cannot be created in its folder (${code})`,
       hint: 'choose a folder that this user may write, on a file system with hard links',

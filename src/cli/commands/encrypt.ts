@@ -19,6 +19,12 @@ export async function encrypt(call: Call): Promise<undefined> {
     )
   }
   const value = await readValue(call, { argument: call.args[0], what: 'value', secret: true })
+  if (value.length === 0) {
+    await call.output.warn(
+      'the value is empty',
+      'if it was to come on standard input: did the program before fail?',
+    )
+  }
   await withKeywright(call, async (keywright) => {
     const { keyring, ciphertext } = await seal(keywright, place, value)
     const inspection = inspect(ciphertext)

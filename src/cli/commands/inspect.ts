@@ -8,6 +8,8 @@ import { STATE_STYLES } from '../key-view.ts'
 import { openOptions } from '../session.ts'
 import { readValue } from '../values.ts'
 
+const SALT_BYTES = 12
+
 export async function inspectValue(call: Call): Promise<undefined> {
   const input = await readValue(call, { argument: call.args[0], what: 'ciphertext', secret: false })
   const inspection = inspect(isUtf8(input) && (input[0] ?? 0) > 1 ? input.toString('utf8').trim() : input)
@@ -18,7 +20,7 @@ export async function inspectValue(call: Call): Promise<undefined> {
       ? inspection
       : { ...inspection, key: { keyring: key.keyring, version: key.version, state: key.state } },
     output.facts([
-      ...factsOf(inspection),
+      ...factsOf(inspection, key),
       ['keyring', key?.keyring],
       ['key version', key === undefined ? undefined : String(key.version)],
       ['key state', key === undefined ? undefined : { text: key.state, style: STATE_STYLES[key.state] }],
@@ -26,7 +28,7 @@ export async function inspectValue(call: Call): Promise<undefined> {
   )
 }
 
-function factsOf(inspection: Inspection): [string, string | undefined][] {
+function factsOf(inspection: Inspection, key: KeyInfo | undefined): [string, string | undefined][] {
   if (inspection.kind === 'token')
     return [
       ['kind', 'search token'],
@@ -47,8 +49,14 @@ function factsOf(inspection: Inspection): [string, string | undefined][] {
     ['kind', `encrypted value (${form})`],
     ['key id', String(keyId)],
     ['bytes', String(bytes)],
-    ['plaintext bytes', `${plaintextBytes} (12 less with X-AES-256-GCM)`],
+    ['plaintext bytes', plaintextSize(plaintextBytes, key)],
   ]
+}
+
+/** An X-AES-256-GCM ciphertext begins with a salt, which only its key's record tells. */
+function plaintextSize(bytes: number, key: KeyInfo | undefined): string {
+  if (key === undefined) return `${bytes} (${SALT_BYTES} less with X-AES-256-GCM)`
+  return String(key.algorithm === 'X-AES-256-GCM' ? bytes - SALT_BYTES : bytes)
 }
 
 /** The key in the store, where there is one that can be read; this command does without. */

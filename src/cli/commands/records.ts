@@ -25,7 +25,7 @@ async function records(call: Call, direction: Direction): Promise<undefined> {
   const format = formatOf(call)
   if (options.flag('explain') || options.flag('dryRun')) {
     const chooser = newChooser(call, await policyInForce(call))
-    return explainChoice(call, await openTable(call, format, chooser), chooser, format)
+    return explainChoice(call, await openTable(call, format, chooser), chooser, { format, direction })
   }
   await withKeywright(call, async (keywright) => {
     const chooser = newChooser(call, keywright.policy)
@@ -120,11 +120,13 @@ async function convert(
   let rows = 0
   try {
     let batch: Record<string, unknown>[] = []
+    let head = reader.head(as) // goes with the first records: an error in them then leaves nothing on the output
     const flush = async (): Promise<void> => {
-      if (batch.length > 0) await sink.write(reader.format(batch, as))
+      const text = head + reader.format(batch, as)
+      if (text !== '') await sink.write(text)
       batch = []
+      head = ''
     }
-    await sink.write(reader.head(as))
     for await (const { line, record } of reader.rows) {
       io.signal.throwIfAborted()
       batch.push(await transform.apply(record, line))
@@ -173,7 +175,7 @@ async function summarise(
   const list = fields.map(({ field, keyType }) => `${field} (${keyType})`).join(', ')
   const where = out === undefined ? '' : ` to ${out}`
   await output.note(
-    `${direction}ed ${count(rows, 'row')}${where} at ${progress.rate(rows)}: ${list === '' ? 'no values' : list}`,
+    `${direction}ed ${count(rows, 'row')}${where} in ${progress.summary(rows)}: ${list === '' ? 'no values' : list}`,
   )
   for (const name of chooser.unmet)
     await output.warn(`no record has the field "${name}"`, 'check the spelling of --field')

@@ -3,6 +3,7 @@ import type { Call } from '../call.ts'
 import { count } from '../text.ts'
 import type { Chooser } from './chooser.ts'
 import type { Format, TableReader } from './table.ts'
+import type { Direction } from './transform.ts'
 
 /** JSON Lines have no header, so this many of them are looked at. */
 const LOOKED_AT = 1000
@@ -11,7 +12,7 @@ export async function explainChoice(
   { output }: Call,
   reader: TableReader,
   chooser: Chooser,
-  format: Format,
+  { format, direction }: { format: Format; direction: Direction },
 ): Promise<undefined> {
   const paths = reader.columns ?? (await pathsOf(reader, chooser))
   const fields = paths.map((path) => ({ field: path, ...chooser.choose(path) }))
@@ -26,7 +27,7 @@ export async function explainChoice(
   await output.result({ format, fields }, output.table(columns, rows))
   const chosen = fields.filter(({ keyType }) => keyType !== undefined).length
   await output.note(
-    `${chosen} of ${count(fields.length, 'field')} would be encrypted; choose others with --field <column=key_type>`,
+    `${chosen} of ${count(fields.length, 'field')} would be ${direction}ed; choose others with --field <column=key_type>`,
   )
   return undefined
 }

@@ -1,14 +1,14 @@
 /** Open keys in memory: how long, how often, one load for all who wait, and nothing kept of a failure. */
 import { afterEach, describe, expect, it } from 'vitest'
 import { expectCode } from '../../kit/failures.ts'
-import { policyWith, World } from '../../kit/world.ts'
+import { type PolicyChanges, policyWith, World } from '../../kit/world.ts'
 
 const MINUTE = 60_000
 let world = new World()
 afterEach(() => world.end())
 
 /** A world whose `pii` keyring has one key, and a process that has not loaded it. */
-async function cold(pii: Parameters<typeof policyWith>[0]['pii'] = {}) {
+async function cold(pii: PolicyChanges['pii'] = {}) {
   world = new World({ policy: policyWith({ pii }) })
   const first = world.open()
   const sealed = await first.encrypt('pii', 'x')

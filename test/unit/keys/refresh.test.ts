@@ -2,13 +2,13 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Keywright } from '../../../src/index.ts'
 import { expectCode } from '../../kit/failures.ts'
-import { policyWith, World } from '../../kit/world.ts'
+import { type PolicyChanges, policyWith, World } from '../../kit/world.ts'
 
 const PERIOD = 60_000
 let world = new World()
 afterEach(() => world.end())
 
-async function pair(changes: Parameters<typeof policyWith>[0] = {}) {
+async function pair(changes: PolicyChanges = {}) {
   world = new World({ policy: policyWith(changes) })
   const manager = world.open()
   const worker = world.open()
