@@ -28,7 +28,7 @@ import { keyringFor, type PolicyRequest } from './policy/evaluate.ts'
 import type { Explanation } from './policy/explain.ts'
 import type { PolicyPlan } from './policy/plan.ts'
 import type { Policy } from './policy/policy.ts'
-import { defaultPolicy } from './policy/resolve.ts'
+import { defaultPolicy, withoutOptions } from './policy/resolve.ts'
 import { selectKeyType } from './policy/selectors.ts'
 import type { KeyProvider } from './provider.ts'
 import type { KeyStore } from './store.ts'
@@ -286,12 +286,6 @@ export class Keywright implements AsyncDisposable {
     const type = keyType ?? selectKeyType(this.policy, path)?.keyType
     return type === undefined ? undefined : this.#name(type, options)
   }
-}
-
-/** Options of providers may hold credentials, and nobody needs them any more. */
-function withoutOptions(policy: Policy): Policy {
-  const providers = Object.entries(policy.providers).map(([name, { type }]) => [name, { type, options: {} }])
-  return Object.freeze({ ...policy, providers: Object.freeze(Object.fromEntries(providers)) })
 }
 
 const tenantOf = (options: TenantOption): TenantOption =>

@@ -1,15 +1,34 @@
-/** The version of the package this file belongs to. */
+/** The package this file belongs to. */
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
-/** From the manifest, which is two folders up in the sources and three in the package. */
-export function packageVersion(): string {
-  for (const up of ['../../package.json', '../../../package.json']) {
+/** Two folders up in the sources, three in the package. */
+const ROOTS = ['../../', '../../../']
+
+interface Manifest {
+  readonly name: string
+  readonly version: string
+}
+
+function findPackage(): { root: URL; manifest: Manifest } | undefined {
+  for (const up of ROOTS) {
+    const root = new URL(up, import.meta.url)
     try {
-      const { name, version } = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8'))
-      if (name === 'keywright') return version
+      const manifest: Manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'))
+      if (manifest.name === 'keywright') return { root, manifest }
     } catch {
       // not there: the other place
     }
   }
-  return 'unknown'
+  return undefined
+}
+
+/** From the manifest. */
+export function packageVersion(): string {
+  return findPackage()?.manifest.version ?? 'unknown'
+}
+
+/** The path of a file that comes with the package. */
+export function packageFile(path: string): string {
+  return fileURLToPath(new URL(path, findPackage()?.root ?? import.meta.url))
 }

@@ -13,14 +13,7 @@ import { KeyCache } from './key-cache.ts'
 import { KeyringRecords } from './keyring-records.ts'
 import { Leases } from './leases.ts'
 import type { OpenKey } from './open-key.ts'
-import {
-  auditedNeedsAsync,
-  keyNotLoaded,
-  leaseExhausted,
-  notLoaded,
-  refused,
-  unknownKey,
-} from './refusals.ts'
+import { auditedNeedsAsync, keyNotLoaded, leaseExhausted, notLoaded, unknownKey } from './refusals.ts'
 import { ensureKeyring, rotateKeyring } from './rotation.ts'
 import { type KeyServices, policyOf } from './services.ts'
 import { servingKey } from './serving-key.ts'

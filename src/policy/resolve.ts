@@ -138,3 +138,9 @@ function deepFreeze<T>(value: T): T {
   for (const member of Object.values(value)) deepFreeze(member)
   return value
 }
+
+/** `policy` without the options of providers: they may hold credentials, and are not needed once those are made. */
+export function withoutOptions(policy: Policy): Policy {
+  const providers = Object.entries(policy.providers).map(([name, { type }]) => [name, { type, options: {} }])
+  return Object.freeze({ ...policy, providers: Object.freeze(Object.fromEntries(providers)) })
+}

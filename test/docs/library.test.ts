@@ -13,17 +13,16 @@ import { verifyAudit } from '../../src/audit/verify.ts'
 import { canonicalText } from '../../src/crypto/canonical.ts'
 import {
   createKeywright,
-  defaultPolicy,
   type FieldType,
   type KeyProvider,
   type Keywright,
   KeywrightError,
-  type Policy,
   seal,
   unseal,
 } from '../../src/index.ts'
 import openSqliteStore from '../../stores/sqlite.ts'
-import { documentText, frozenExamples, type RecordExample, type ValueExample } from './examples.ts'
+import { frozenExamples, type RecordExample, type ValueExample } from './examples.ts'
+import { examplePolicy, restoreStore, schemaOfDocument } from './frozen-store.ts'
 import {
   type Algorithm,
   contextBytes,
@@ -58,7 +57,7 @@ beforeAll(async () => {
   keywright = createKeywright({
     provider,
     store: await openSqliteStore({ path: restoreStore(folder) }),
-    policy: policyWith('X-AES-256-GCM'),
+    policy: examplePolicy(),
     clock: { now: () => Date.UTC(2026, 0, 5), after: () => () => undefined },
   })
 })
@@ -66,39 +65,6 @@ afterAll(async () => {
   await keywright.close()
   await rm(folder, { recursive: true })
 })
-
-function policyWith(algorithm: 'AES-256-GCM' | 'X-AES-256-GCM'): Policy {
-  const base = defaultPolicy({ provider: 'file' })
-  const keyTypes = Object.entries(base.keyTypes).map(
-    ([name, type]) => [name, name === 'financial_data' ? { ...type, algorithm } : type] as const,
-  )
-  return { ...base, keyTypes: Object.fromEntries(keyTypes) }
-}
-
-/** The store of section 6.4, made by hand from the document: its statements and the frozen rows. */
-function restoreStore(where: string): string {
-  const path = join(where, 'keys.db')
-  const database = new DatabaseSync(path)
-  database.exec(`PRAGMA application_id = ${0x4b575354}; PRAGMA user_version = 1; PRAGMA journal_mode = WAL`)
-  database.exec(schemaOfDocument())
-  database
-    .prepare('INSERT INTO meta VALUES (?, ?)')
-    .run('installation', '6f1d7c0e-3f6a-4f0e-9a53-0a2d1c9be001')
-  for (const { macInput: _, wrapContext: __, ...row } of frozen.records.records) {
-    const columns = Object.keys(row)
-    const values = { ...row, commitment: hex(row.commitment), mac: hex(row.mac) }
-    database
-      .prepare(`INSERT INTO key_records (${columns}) VALUES (${columns.map(() => '?')})`)
-      .run(...Object.values(values))
-  }
-  database.close()
-  return path
-}
-
-function schemaOfDocument(): string {
-  const [, sql = ''] = /```sql\n([^`]*)```/.exec(documentText('format.md')) ?? []
-  return sql
-}
 
 describe('the library reads format 1', () => {
   const values = [...frozen.values.values, ...frozen['value-types'].values]
@@ -166,7 +132,7 @@ describe('the library reads format 1', () => {
     const other = createKeywright({
       provider: { ...provider, close: async () => undefined },
       store: await openSqliteStore({ path: join(folder, 'keys.db') }),
-      policy: policyWith('X-AES-256-GCM'),
+      policy: examplePolicy(),
       audit,
     })
     const report = await other.verifyAudit()
@@ -298,7 +264,7 @@ describe('what the library writes is as the document says', () => {
     const other = createKeywright({
       provider: { ...provider, close: async () => undefined },
       store: await openSqliteStore({ path: join(folder, 'keys.db') }),
-      policy: policyWith('X-AES-256-GCM'),
+      policy: examplePolicy(),
       audit: fileAuditSink({ path }),
       actor: 'Ünïcode "quoted"',
     })

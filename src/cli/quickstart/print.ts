@@ -8,11 +8,9 @@ import type { NumberedRow } from './table.ts'
 /** Lines for a person. */
 export interface Print {
   /** One thing that was done. */
-  step(text: string): void
+  step(text: string): Promise<void>
   /** A detail of it. */
-  line(text: string): void
-  /** What to try: label and command. */
-  next(commands: readonly (readonly [label: string, command: string])[]): void
+  line(text: string): Promise<void>
 }
 
 /** At most `width` characters on one line. */
@@ -34,25 +32,25 @@ const columnsOf = (rows: readonly (readonly string[])[]): string[] => {
   )
 }
 
-export function printChoices(print: Print, choices: readonly ColumnChoice[]): void {
-  print.step('columns and why:')
+export async function printChoices(print: Print, choices: readonly ColumnChoice[]): Promise<void> {
+  await print.step('columns and why:')
   const rows = choices.map(({ column, keyType, why }) => [clip(column, 24), keyType ?? 'in clear', why])
-  for (const line of columnsOf(rows)) print.line(line)
-  print.line('choose others: --field <column>=<key type>, --field <column>=plain')
+  for (const line of columnsOf(rows)) await print.line(line)
+  await print.line('choose others: --field <column>=<key type>, --field <column>=plain')
 }
 
-export function printRows(
+export async function printRows(
   print: Print,
   columns: readonly string[],
   before: readonly NumberedRow[],
   after: readonly NumberedRow[],
-): void {
+): Promise<void> {
   const cell = (value: string | null | undefined): string => clip(value ?? '(empty)', 30)
   const lines = before.flatMap((row, index) => [
     [`row ${row.row_number}`, ...columns.map((column) => cell(row[column]))],
     ['', ...columns.map((column) => cell(after[index]?.[column]))],
   ])
-  for (const line of columnsOf([['', ...columns], ...lines])) print.line(line)
+  for (const line of columnsOf([['', ...columns], ...lines])) await print.line(line)
 }
 
 /** Keyring, version, state, id, messages, next rotation. */

@@ -10,11 +10,20 @@ import { inspect } from '../../data/inspect.ts'
 import type { RecordCodec } from '../../data/records.ts'
 import { KeywrightError } from '../../errors.ts'
 import type { Keywright } from '../../keywright.ts'
+import { type CsvRow, readCsv } from '../records/csv.ts'
+import { utf8Text } from '../records/utf8.ts'
 import { type ColumnChoice, chooseColumns, chooseSearchColumn } from './columns.ts'
 import { clip, keyTable, type Print, printChoices, printRows } from './print.ts'
 import { ExampleTable, type Row } from './table.ts'
 
 const SHOWN_ROWS = 3
+
+const NEXT = [
+  ['a file of your own', 'npx keywright quickstart path/to/any.csv --field notes=pii --field country=plain'],
+  ['set up for real', 'npx keywright init --root-key-file root.key'],
+  ['encrypt a value', 'echo secret | npx keywright encrypt --key-type pii'],
+  ['what else there is', 'npx keywright --help'],
+] as const
 
 export interface QuickstartOptions {
   readonly csv: string
@@ -64,7 +73,7 @@ export async function quickstart(options: QuickstartOptions): Promise<void> {
     const table = new ExampleTable(database, name, columns, search)
     const records = kw.records({ table: name, row: 'row_number', fields: fieldsOf(choices) })
     const place: Place = { kw, table, records, name, search, choices, print }
-    printChoices(print, choices)
+    await printChoices(print, choices)
     const count = await load(place, csv)
     await encryptRows(place, count)
     await compare(place, csv)
@@ -103,16 +112,33 @@ async function readHeader(csv: string): Promise<string[]> {
       details: { path: csv },
     })
   }
-  const { readCsvHeader } = await import('../csv.ts')
-  return readCsvHeader(createReadStream(csv))
+  for await (const { values } of csvRows(csv)) return checkedHeader(values, csv)
+  throw new KeywrightError('ERR_INPUT_INVALID', `${csv} is empty`, {
+    hint: 'the first line of a CSV file names its columns',
+  })
 }
 
+function checkedHeader(columns: string[], csv: string): string[] {
+  const doubled = columns.find((column, index) => columns.indexOf(column) !== index)
+  if (doubled === undefined && !columns.includes('')) return columns
+  const what = doubled === undefined ? 'has a column without a name' : `has two columns named "${doubled}"`
+  throw new KeywrightError('ERR_INPUT_INVALID', `${csv} ${what}`, {
+    hint: 'give every column a name of its own',
+  })
+}
+
+const csvRows = (csv: string): AsyncGenerator<CsvRow> =>
+  readCsv(
+    utf8Text(createReadStream(csv), () => undefined),
+    () => undefined,
+  )
+
+/** The rows by column; an empty value is a missing one. */
 async function* readRows(csv: string): AsyncGenerator<Row> {
-  const { readCsv } = await import('../csv.ts')
-  for await (const row of readCsv(createReadStream(csv))) {
-    yield Object.fromEntries(
-      Object.entries(row).map(([column, value]) => [column, value === '' ? null : value]),
-    )
+  let columns: string[] | undefined
+  for await (const { values } of csvRows(csv)) {
+    if (columns === undefined) columns = values
+    else yield Object.fromEntries(columns.map((column, index) => [column, values[index] || null]))
   }
 }
 
@@ -123,7 +149,7 @@ async function load({ table, name, print }: Place, csv: string): Promise<number>
       hint: 'give a file with at least one row',
     })
   }
-  print.step(`${count} rows of ${csv} in the SQLite table "${name}"`)
+  await print.step(`${count} rows of ${csv} in the SQLite table "${name}"`)
   return count
 }
 
@@ -143,10 +169,10 @@ async function encryptRows(place: Place, count: number): Promise<void> {
   })
   const seconds = (performance.now() - started) / 1000
   const encrypted = choices.filter(({ keyType }) => keyType !== undefined)
-  print.step(
+  await print.step(
     `encrypted ${encrypted.length} columns of ${count} rows in ${seconds.toFixed(2)} s; before and after:`,
   )
-  printRows(print, oneOfEachKeyType(encrypted), before, table.first(SHOWN_ROWS))
+  await printRows(print, oneOfEachKeyType(encrypted), before, table.first(SHOWN_ROWS))
 }
 
 /** Three columns fit on a screen. */
@@ -176,7 +202,7 @@ async function compare({ print, records, table }: Place, csv: string): Promise<v
       values++
     }
   }
-  print.step(`read everything back: ${values} values, all as in the file`)
+  await print.step(`read everything back: ${values} values, all as in the file`)
 }
 
 async function searchRow({ kw, name, print, records, search, table }: Place): Promise<void> {
@@ -189,9 +215,9 @@ async function searchRow({ kw, name, print, records, search, table }: Place): Pr
   if (!found.some((row) => row.row_number === target.row_number)) {
     throw new KeywrightError('ERR_INTERNAL', 'the search token did not find its row')
   }
-  print.step(`searched ${search} = "${clip(typed, 40)}" by its token, without decrypting the table:`)
+  await print.step(`searched ${search} = "${clip(typed, 40)}" by its token, without decrypting the table:`)
   for (const row of found.slice(0, 2))
-    print.line(`row ${row.row_number}: ${clip(records.decryptSync(row)[search] ?? '', 50)}`)
+    await print.line(`row ${row.row_number}: ${clip(records.decryptSync(row)[search] ?? '', 50)}`)
 }
 
 async function rotate({ choices, kw, name, print, records, search, table }: Place): Promise<void> {
@@ -208,12 +234,14 @@ async function rotate({ choices, kw, name, print, records, search, table }: Plac
   })
   const newest = table.get(added)
   if (old === undefined || newest === undefined) return
-  print.step(`rotated ${keyType}: old rows still open, new ones use the new key`)
+  await print.step(`rotated ${keyType}: old rows still open, new ones use the new key`)
   for (const row of [old, newest]) {
     const value = records.decryptSync(row)[search] ?? ''
-    print.line(`row ${row.row_number.padEnd(4)} key ${keyIdOf(row[search]).padEnd(10)} → ${clip(value, 40)}`)
+    await print.line(
+      `row ${row.row_number.padEnd(4)} key ${keyIdOf(row[search]).padEnd(10)} → ${clip(value, 40)}`,
+    )
   }
-  print.line(`(row ${added} was added after the rotation)`)
+  await print.line(`(row ${added} was added after the rotation)`)
 }
 
 function keyIdOf(value: string | null | undefined): string {
@@ -223,18 +251,15 @@ function keyIdOf(value: string | null | undefined): string {
 }
 
 async function finish({ kw, print }: Place, folder: string, ms: number): Promise<void> {
-  print.step('keys:')
-  for (const line of keyTable(await kw.keys.list(), Date.now())) print.line(line)
+  await print.step('keys:')
+  for (const line of keyTable(await kw.keys.list(), Date.now())) await print.line(line)
   const report = await kw.verifyAudit()
   if (!report.ok) throw new KeywrightError('ERR_AUDIT_TAMPERED', 'the audit log does not verify')
-  print.step(`audit log verified: ${report.records} records, the chain is whole`)
-  print.step(
+  await print.step(`audit log verified: ${report.records} records, the chain is whole`)
+  await print.step(
     `done in ${(ms / 1000).toFixed(1)} s; everything is in ${folder}/ (root.key opens it: delete the folder to start over)`,
   )
-  print.next([
-    ['your own file', 'npm run quickstart -- path/to/any.csv --field notes=pii --field country=plain'],
-    ['set up for real', 'npx keywright init'],
-    ['one value', 'npx keywright encrypt --key-type pii'],
-    ['why a field is encrypted', 'npx keywright explain users.email'],
-  ])
+  await print.step('next:')
+  const width = Math.max(...NEXT.map(([label]) => label.length))
+  for (const [label, command] of NEXT) await print.line(`${label.padEnd(width)}  ${command}`)
 }
