@@ -123,7 +123,7 @@ function foreign(path: string, ownId: string, wrapId: string): KeywrightError {
     `the key was wrapped by ${shown}, not by ${ownId}: ${path}`,
     {
       details: { configured: ownId },
-      hint: 'configure the key file that made the wrap, as a second provider if both are in use, and rewrap from it',
+      hint: 'put back the key file that made the wrap; to change key files, export the keyrings and import them under the new one',
     },
   )
 }

@@ -193,7 +193,7 @@ export class KeyFile {
     if (after.id !== before.id) {
       throw new KeywrightError('ERR_KEY_FILE_FOREIGN', `the key file was replaced by another one: ${path}`, {
         details: { found: masterKeyIdOf(after.id), expected: masterKeyIdOf(before.id) },
-        hint: 'put the former key file back; to change key files, start anew and rewrap the keys',
+        hint: 'put the former key file back; to change key files, export the keyrings and import them under the new one',
       })
     }
     const kept = before.versions.every(({ key, version }) =>

@@ -114,10 +114,13 @@ function parseJson(printed: string): JsonValue | undefined {
   }
 }
 
+/** One spelling a number: what `print` would write. */
 function parseNumber(printed: string): number | undefined {
-  const value = parseJson(printed)
-  return typeof value === 'number' ? value : undefined
+  const value = Number(printed)
+  return Number.isFinite(value) && printNumber(value) === printed ? value : undefined
 }
+
+const printNumber = (value: number): string => (Object.is(value, -0) ? '-0' : String(value))
 
 /** Dates are ISO 8601 in UTC with milliseconds, as Date.prototype.toISOString writes them. */
 function parseDate(printed: string): Date | undefined {
@@ -145,7 +148,7 @@ export const CODECS: { readonly [K in FieldType]: Codec<FieldTypes[K]> } = {
     'number',
     (value) => typeof value === 'number' && Number.isFinite(value),
     'a finite number',
-    (value) => (Object.is(value, -0) ? '-0' : String(value)),
+    printNumber,
     parseNumber,
   ),
   bigint: textCodec(

@@ -47,8 +47,11 @@ interface FieldPlan {
   readonly declared: Field<unknown> | undefined
   readonly text: Field<string>
   readonly json: Field<JsonValue>
-  /** Which of the two opened last: columns have one type, so the next one is most likely the same. */
-  jsonFirst: boolean
+  /**
+   * What opens it: as declared or as text, and as JSON of an undeclared type, which it may have been before it was
+   * declared. The one that opened last comes first: a column has one type, mostly.
+   */
+  opening: readonly [Field<unknown>, Field<unknown>]
 }
 
 export class RecordCodec {
@@ -162,12 +165,10 @@ export class RecordCodec {
     const context = placeContext(keyring, { table, column: path })
     const field = <T>(codec: Codec<T>, more = {}) =>
       new Field(this.#rings, keyring, codec, { ...context, ...more })
-    return {
-      declared: as === undefined ? undefined : field(codecFor(as) as Codec<unknown>),
-      text: field(CODECS.string),
-      json: field(CODECS.json, { as: 'json' }),
-      jsonFirst: false,
-    }
+    const declared = as === undefined ? undefined : field(codecFor(as) as Codec<unknown>)
+    const text = field(CODECS.string)
+    const json = field(CODECS.json, { as: 'json' })
+    return { declared, text, json, opening: [declared ?? text, json] as FieldPlan['opening'] }
   }
 
   #rowOf(record: PlainRecord): { row?: string } {
@@ -191,26 +192,26 @@ type Row = { row?: string }
 
 async function openAsync(plan: FieldPlan, value: unknown, row: Row): Promise<unknown> {
   const ciphertext = asCiphertext(value)
-  if (plan.declared !== undefined) return plan.declared.decrypt(ciphertext, row)
+  const [first, second] = plan.opening
   try {
-    return await (plan.jsonFirst ? plan.json : plan.text).decrypt(ciphertext, row)
+    return await first.decrypt(ciphertext, row)
   } catch (error) {
     if (!mayBeTheOther(error)) throw error
-    const opened = await (plan.jsonFirst ? plan.text : plan.json).decrypt(ciphertext, row)
-    plan.jsonFirst = !plan.jsonFirst
+    const opened = await second.decrypt(ciphertext, row)
+    plan.opening = [second, first]
     return opened
   }
 }
 
 function openSync(plan: FieldPlan, value: unknown, row: Row): unknown {
   const ciphertext = asCiphertext(value)
-  if (plan.declared !== undefined) return plan.declared.decryptSync(ciphertext, row)
+  const [first, second] = plan.opening
   try {
-    return (plan.jsonFirst ? plan.json : plan.text).decryptSync(ciphertext, row)
+    return first.decryptSync(ciphertext, row)
   } catch (error) {
     if (!mayBeTheOther(error)) throw error
-    const opened = (plan.jsonFirst ? plan.text : plan.json).decryptSync(ciphertext, row)
-    plan.jsonFirst = !plan.jsonFirst
+    const opened = second.decryptSync(ciphertext, row)
+    plan.opening = [second, first]
     return opened
   }
 }

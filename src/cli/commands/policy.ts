@@ -6,7 +6,7 @@ import type { Explanation } from '../../policy/explain.ts'
 import type { KeyTypePlan, PolicyPlan } from '../../policy/plan.ts'
 import type { Policy } from '../../policy/policy.ts'
 import type { Call } from '../call.ts'
-import { openOptions, policyInForce, withKeywright } from '../session.ts'
+import { configuration, openOptions, policyInForce, withKeywright } from '../session.ts'
 import { count, paint } from '../text.ts'
 
 export async function explainPolicy(call: Call): Promise<number> {
@@ -52,9 +52,15 @@ export async function schema({ output }: Call): Promise<undefined> {
 export async function planPolicy(call: Call): Promise<number> {
   const [path = ''] = call.args
   const { configure } = await import('../../compose.ts')
-  const { policy } = await configure({ ...openOptions(call), config: path })
-  return withKeywright(call, async (keywright) => {
-    const plan = await keywright.plan(policy)
+  const { planPolicy: compare } = await import('../../policy/plan.ts')
+  const before = await configuration(call)
+  const after = await configure({ ...openOptions(call), config: path })
+  return withKeywright(call, async ({ keys }) => {
+    const known = (await keys.list()).map((key) => ({
+      ...key,
+      wrappedBy: key.wraps.map(({ provider }) => provider),
+    }))
+    const plan = compare(before.policy, after.policy, known, call.io.now())
     await call.output.result(plan, planText(plan, call.output.colours))
     return plan.warnings.some(({ level }) => level === 'error') ? 1 : 0
   })
