@@ -39,7 +39,11 @@ export async function run(): Promise<void> {
         batch: 1,
         run: each((i) => values[i]?.map((value) => bare.encrypt(value))),
       },
-      { name: 'encryptSync, a record', batch: 1, run: each((i) => codec.encryptSync(people[i] as PlainRecord)) },
+      {
+        name: 'encryptSync, a record',
+        batch: 1,
+        run: each((i) => codec.encryptSync(people[i] as PlainRecord)),
+      },
     ],
     COUNT / PER_TURN,
   )

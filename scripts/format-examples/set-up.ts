@@ -45,7 +45,7 @@ export interface SetUp {
 }
 
 /** The default policy, with financial_data under X-AES-256-GCM. */
-export function examplePolicy(): Policy {
+function examplePolicy(): Policy {
   const base = defaultPolicy({ provider: 'file' })
   const keyTypes = { ...base.keyTypes }
   const financial = keyTypes['financial_data']

@@ -15,7 +15,7 @@ export type Context = Readonly<Record<string, string>>
 const NAME = /^[a-z0-9_.-]{1,64}$/
 
 /** Throws ERR_CONTEXT_INVALID unless `name` may stand in a context. */
-export function assertContextName(name: string): void {
+function assertContextName(name: string): void {
   if (NAME.test(name)) return
   // Not repeated: name and value are easily swapped.
   throw new KeywrightError('ERR_CONTEXT_INVALID', 'a context name is not allowed', {
@@ -24,7 +24,7 @@ export function assertContextName(name: string): void {
 }
 
 /** Throws ERR_CONTEXT_INVALID unless `value` is a well-formed string. The value never appears in the error. */
-export function assertContextValue(name: string, value: unknown): asserts value is string {
+function assertContextValue(name: string, value: unknown): asserts value is string {
   if (typeof value === 'string' && value.isWellFormed()) return
   const got =
     typeof value === 'string' ? 'a string with a lone surrogate' : value === null ? 'null' : typeof value

@@ -9,7 +9,7 @@
 import { KeywrightError } from '../errors.ts'
 import { fromBase64url } from './bytes.ts'
 
-export const TEXT_PREFIX = 'kw1.'
+const TEXT_PREFIX = 'kw1.'
 export const START_BYTE = 0x01
 /** Start byte and key id. */
 export const PREFIX_BYTES = 5

@@ -20,7 +20,7 @@ import {
   typeUrlOf,
 } from './tink-key.ts'
 
-export type { TinkAlgorithm, TinkKey, TinkKeyInfo, TinkKeyStatus, TinkPrefix } from './tink-key.ts'
+export type { TinkAlgorithm, TinkKey, TinkKeyInfo } from './tink-key.ts'
 
 /** Keys of which one, the primary, encrypts. */
 export interface TinkKeyset {

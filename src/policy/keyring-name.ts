@@ -22,7 +22,7 @@ export function refusalError({ code, reason, hint }: Refusal): KeywrightError {
 }
 
 /** Whether `tenant` may stand in a keyring's name. */
-export function isTenantName(tenant: string): boolean {
+function isTenantName(tenant: string): boolean {
   return TENANT.test(tenant) && !tenant.includes('..')
 }
 

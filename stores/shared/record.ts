@@ -66,7 +66,7 @@ const MEMBERS = {
 } as const satisfies Record<keyof KeyRecord, (value: unknown) => boolean>
 
 /** The name of the first member that is missing or cannot be; `undefined` when `value` is a sound record. */
-export function faultyMember(value: Readonly<Record<keyof KeyRecord, unknown>>): string | undefined {
+function faultyMember(value: Readonly<Record<keyof KeyRecord, unknown>>): string | undefined {
   return Object.entries(MEMBERS).find(([name, isSound]) => !isSound(value[name as keyof KeyRecord]))?.[0]
 }
 

@@ -30,7 +30,10 @@ describe('versions', () => {
     const wrapped = await first.wrapKey(rootKey, context)
     const error = await failureOf(() => second.unwrapKey(wrapped, context))
     const { id } = await second.describeMasterKey()
-    expect(error).toMatchObject({ code: 'ERR_KEY_FILE_FOREIGN', hint: expect.stringContaining('put back the key file') })
+    expect(error).toMatchObject({
+      code: 'ERR_KEY_FILE_FOREIGN',
+      hint: expect.stringContaining('put back the key file'),
+    })
     expect(String(error)).toContain(wrapped.masterKeyId)
     expect(String(error)).toContain(id)
     const odd = await failureOf(() => second.unwrapKey({ ...wrapped, masterKeyId: 'evil\u001b[2J' }, context))

@@ -51,7 +51,10 @@ describe('destroy', () => {
     }
     const record = await world.store.inner.get(first)
     expect([record?.status, record?.wraps.length, record?.version]).toEqual(['destroyed', 0, 1])
-    expect(await kw.keys.describe(first)).toMatchObject({ state: 'destroyed', statusReason: 'counted by hand' })
+    expect(await kw.keys.describe(first)).toMatchObject({
+      state: 'destroyed',
+      statusReason: 'counted by hand',
+    })
     for (const change of [
       () => kw.keys.resume(first),
       () => kw.keys.suspend(first, 'x'),

@@ -1,7 +1,7 @@
 /** Budgets of keys: leases, exact counts after a clean end, hard limits for the whole fleet. */
 import { afterEach, describe, expect, it } from 'vitest'
-import { leaseBlock } from '../../../src/keys/usage.ts'
 import type { Keywright } from '../../../src/index.ts'
+import { leaseBlock } from '../../../src/keys/usage.ts'
 import openSqliteStore from '../../../stores/sqlite.ts'
 import { codeOf, expectCode } from '../../kit/failures.ts'
 import { TestStore } from '../../kit/store.ts'
