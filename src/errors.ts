@@ -98,6 +98,7 @@ export const ERROR_CODES = {
   ERR_DECRYPTION_FAILED: badData,
   ERR_KEYSET_INVALID: badData,
   ERR_INPUT_INVALID: badData,
+  ERR_OUTPUT_FAILED: broken,
   // Audit
   ERR_AUDIT_FAILED: broken,
   ERR_AUDIT_TAMPERED: broken,

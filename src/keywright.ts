@@ -209,7 +209,7 @@ export class Keywright implements AsyncDisposable {
     for await (const info of eachKeyInfo(this.#services)) {
       keys.push({ ...info, wrappedBy: info.wraps.map(({ provider }) => provider) })
     }
-    return planPolicy(this.policy, after, keys, this.#services.clock.now())
+    return planPolicy(this.policy, withoutOptions(after), keys, this.#services.clock.now())
   }
 
   /** How well provider, store, policy and keyrings stand. Never rejects. */

@@ -1,6 +1,7 @@
 /** What the command line has of the outside world, passed in so that tests run it in their own process. */
 import type { Readable, Writable } from 'node:stream'
 import type { Environment } from '../config/environment.ts'
+import { KeywrightError } from '../errors.ts'
 
 type Terminal = { readonly isTTY?: boolean }
 
@@ -36,8 +37,16 @@ export function write(stream: Writable, data: string | Uint8Array): Promise<void
   return new Promise((resolve, reject) => {
     stream.write(data, (error) => {
       if (error === null || error === undefined) resolve()
-      else reject(isClosed(error) ? new OutputClosed() : error)
+      else reject(isClosed(error) ? new OutputClosed() : cannotWrite('the output', error))
     })
+  })
+}
+
+/** A full disk, a folder that is gone. Not the fault of whoever gave the command, so no wrong use. */
+export function cannotWrite(what: string, error: unknown): KeywrightError {
+  const { code = 'unknown error' } = error as NodeJS.ErrnoException
+  return new KeywrightError('ERR_OUTPUT_FAILED', `cannot write ${what} (${code})`, {
+    hint: 'check the folder, its mode and the space on the disk',
   })
 }
 

@@ -86,7 +86,7 @@ export class Output {
         }),
       )
     const [first = '', ...rest] = message.split('\n').map(printable) // of ours: a list of problems has lines
-    const head = `${this.#name()} ${first} ${paint(`(${code})`, 'dim', this.#errorColours)}`
+    const head = `${this.#name()} ${first.trimEnd()} ${paint(`(${code})`, 'dim', this.#errorColours)}`
     await this.#say(`${[head, ...rest].join('\n')}\n${this.#hint(hint)}`)
   }
 

@@ -34,7 +34,7 @@ export async function readPolicyDocument(
     const { code } = cause as NodeJS.ErrnoException
     if (named === undefined && code === 'ENOENT') return undefined
     throw new KeywrightError('ERR_CONFIG_UNREADABLE', `cannot read the policy document ${path} (${code})`, {
-      hint: 'correct ENCRYPTION_CONFIG, or unset it to use the default policy',
+      hint: 'correct the path (an option, or ENCRYPTION_CONFIG), or leave it out to use the default policy',
       details: { path },
     })
   }

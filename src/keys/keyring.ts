@@ -56,11 +56,17 @@ export class Keyring {
 
   /** Encrypts, loading what is missing. */
   async seal(plaintext: string | Uint8Array, aad: Uint8Array): Promise<Buffer> {
-    if (!this.#loadedToSeal()) await this.#prepareToSeal()
-    if (!this.policy.auditAccess) return this.#seal(plaintext, aad)
-    await this.#auditAccess('data.encrypt', this.activeKey().id)
-    if (!this.#loadedToSeal()) await this.#prepareToSeal()
+    if (this.policy.auditAccess) await this.#auditSeal()
+    // Those who waited with this caller may have taken the whole lease: nothing may come between check and use.
+    if (!this.#loadedToSeal())
+      do await this.prepare()
+      while (this.#lease !== undefined && this.#lease.left <= 0)
     return this.#seal(plaintext, aad)
+  }
+
+  async #auditSeal(): Promise<void> {
+    if (!this.#loadedToSeal()) await this.prepare()
+    await this.#auditAccess('data.encrypt', this.activeKey().id)
   }
 
   /** Decrypts, loading what is missing. */
@@ -144,12 +150,6 @@ export class Keyring {
       return false
     }
     return this.#lease === undefined ? this.policy.algorithm === 'HMAC-SHA-256' : this.#lease.left > 0
-  }
-
-  /** Prepares until a message is left for this caller: those who waited with him may have taken a whole lease. */
-  async #prepareToSeal(): Promise<void> {
-    do await this.prepare()
-    while (this.#lease !== undefined && this.#lease.left <= 0)
   }
 
   /** Opens one key of this keyring for decryption. */

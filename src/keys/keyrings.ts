@@ -10,6 +10,7 @@ const MAX_KEYRINGS = 10_000
 /** A key id nobody knows is looked up in the store at most once in this time. */
 const UNKNOWN_ID_PAUSE_MS = 5_000
 const MAX_UNKNOWN_IDS = 10_000
+const MAX_OWNERS = 10_000
 /**
  * Parts of the refresh period. Maintenance is planned for the second, and takes along what is past the first, so that
  * records are always read before the period is over and synchronous callers never meet its end.
@@ -27,6 +28,8 @@ export class Keyrings {
   readonly #services: KeyServices
   /** In order of last use: the Map keeps insertion order, a use inserts anew. */
   readonly #rings = new Map<string, Keyring>()
+  /** Where a key was found the last time, so that many loaded keyrings need not be searched. */
+  readonly #owners = new Map<number, Keyring>()
   readonly #unknownIds = new Map<number, number>()
   readonly #looking = new Map<number, Promise<KeyRecord | undefined>>()
   #cancelTimer: (() => void) | undefined
@@ -60,7 +63,14 @@ export class Keyrings {
 
   /** The loaded keyring that has this key; never waits. */
   withKeySync(id: number): Keyring | undefined {
-    for (const ring of this.#rings.values()) if (ring.records.byId(id) !== undefined) return ring
+    const last = this.#owners.get(id)
+    if (last !== undefined && this.#rings.get(last.name) === last && last.records.byId(id)) return last
+    for (const ring of this.#rings.values()) {
+      if (ring.records.byId(id) === undefined) continue
+      if (this.#owners.size >= MAX_OWNERS) this.#owners.clear()
+      this.#owners.set(id, ring)
+      return ring
+    }
     return undefined
   }
 

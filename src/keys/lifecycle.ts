@@ -94,6 +94,13 @@ async function assertDestroyable(services: KeyServices, record: KeyRecord, reaso
   if (view.current?.id === record.id && view.stateOf(record) !== 'compromised') {
     throw destroyRefused(record, 'it is the active key', 'rotate the keyring first')
   }
+  if (view.stateOf(record) === 'pending') {
+    throw destroyRefused(
+      record,
+      'other processes may hold it ready to encrypt',
+      'revoke it: then it never does',
+    )
+  }
   if (deactivatedAt !== undefined && now < destroyableAt(policy, deactivatedAt)) {
     const until = formatInstant(destroyableAt(policy, deactivatedAt))
     throw destroyRefused(

@@ -15,7 +15,7 @@ import {
   suspendKey,
 } from './lifecycle.ts'
 import { type RewrapOptions, type RewrapResult, rewrapKeys, rotateMasterKey } from './rewrap.ts'
-import { type RotateOptions, rotateKeyring } from './rotation.ts'
+import { ensureKeyring, type RotateOptions, rotateKeyring } from './rotation.ts'
 import { type KeyServices, recordsOf } from './services.ts'
 import { viewKeyring } from './states.ts'
 import {
@@ -60,7 +60,8 @@ export class KeyManager {
   /** Makes the first key of a keyring; resolves to the active key, new or not. */
   async create(keyType: string, options: TenantOption = {}): Promise<KeyInfo> {
     const { keyring } = keyringFor(this.#services.policy, { keyType, ...options })
-    const { key } = await rotateKeyring(this.#services, keyring)
+    const { current } = await ensureKeyring(this.#services, keyring)
+    const key = current ?? (await rotateKeyring(this.#services, keyring)).key
     return this.#infoAfterChange(key.id)
   }
 

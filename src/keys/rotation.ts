@@ -15,6 +15,7 @@ import { type KeyringView, viewKeyring } from './states.ts'
 
 /** Ids are random: with 10^6 keys in a store one in 4000 is taken. So many in a row are a broken generator. */
 const ID_ATTEMPTS = 8
+const UPDATE_ATTEMPTS = 5
 
 export interface RotateOptions {
   /** Activate the new key at once instead of one refresh period ahead. */
@@ -52,6 +53,26 @@ export async function rotateKeyring(
   keyring: string,
   options: RotateOptions = {},
 ): Promise<RotationResult> {
+  for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
+    const result = await rotateOnce(services, keyring, options)
+    if (result !== undefined) return result
+  }
+  throw new KeywrightError(
+    'ERR_STORE_CONFLICT',
+    `keyring "${keyring}" is being changed by others all the time`,
+    {
+      hint: 'try again',
+      details: { keyring },
+    },
+  )
+}
+
+/** Undefined when somebody changed the next key meanwhile: look again. */
+async function rotateOnce(
+  services: KeyServices,
+  keyring: string,
+  options: RotateOptions,
+): Promise<RotationResult | undefined> {
   const policy = policyOf(services, keyring)
   const now = services.clock.now()
   const view = viewKeyring(await recordsOf(services.store, keyring), now)
@@ -97,7 +118,7 @@ async function usePending(
   pending: KeyRecord,
   options: RotateOptions,
   now: number,
-): Promise<RotationResult> {
+): Promise<RotationResult | undefined> {
   const { keyring } = pending
   if (options.now !== true) return { keyring, rotated: false, key: pending, why: 'prepared already' }
   const key = { ...pending, activatesAt: now, revision: pending.revision + 1 }
@@ -109,8 +130,7 @@ async function usePending(
     reason: options.reason ?? 'activated ahead of its date',
   } as const
   const updated = await announced(services, event, () => services.store.update(key), Boolean)
-  if (updated) return { keyring, rotated: true, key, why: 'forced' }
-  return rotateKeyring(services, keyring, options) // somebody changed it meanwhile: look again
+  return updated ? { keyring, rotated: true, key, why: 'forced' } : undefined
 }
 
 /** Wraps a fresh key, announces it and inserts it. False when another process was first. */

@@ -375,7 +375,7 @@ describe('keys', () => {
     expect(statSync('clear.json').mode & 0o777).toBe(0o600)
     expect(
       (await place.keywright(['keyset', 'export', 'pii', '--under', 'file', '--out', 'clear.json'])).err,
-    ).toContain('EEXIST')
+    ).toContain('there is a file already')
     const other = {
       env: { ENCRYPTION_KEY_STORE_URL: 'sqlite:other.db', ENCRYPTION_AUDIT_PATH: 'other.jsonl' },
     }
@@ -454,6 +454,17 @@ describe('policy and audit', () => {
     expect(changed.code).toBe(1)
     expect(changed.out).toMatch(/^CHANGED: /)
     expect(changed.out).toContain('edited')
+  })
+
+  it('says so where the log is switched off', async () => {
+    for (const command of ['list', 'verify']) {
+      const { code, out, err } = await place.keywright(['audit', command, '--audit', 'off'])
+      expect({ code, out }).toEqual({ code: 2, out: '' })
+      expect(err).toContain('hint: ')
+    }
+    expect((await place.keywright(['doctor', '--audit', 'off'])).out).toMatch(
+      /^warning +audit log +it is switched off/m,
+    )
   })
 
   it('tells health', async () => {

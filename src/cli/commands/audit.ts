@@ -4,13 +4,19 @@ import type { AuditFilter } from '../../audit/log.ts'
 import type { AuditReport } from '../../audit/verify.ts'
 import { didYouMean } from '../../nearest.ts'
 import { type Call, wrongUse } from '../call.ts'
-import { withKeywright } from '../session.ts'
+import { configuration, withKeywright } from '../session.ts'
 import { count, paint, printable } from '../text.ts'
 import { parseCount, parseKeyId, parseTime } from '../values.ts'
 
 export async function listAudit(call: Call): Promise<undefined> {
   const { output } = call
   const filter = filterOf(call)
+  if ((await configuration(call)).audit.value === false) {
+    throw wrongUse(
+      'the audit log is switched off',
+      'unset ENCRYPTION_AUDIT_PATH, or name a log with --audit <path>',
+    )
+  }
   await withKeywright(call, async ({ audit }) => {
     let found = 0
     for await (const record of audit.list(filter)) {

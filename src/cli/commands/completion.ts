@@ -18,7 +18,8 @@ export async function completion({ args, output, program }: Call): Promise<undef
   const [shell = ''] = args
   const script = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined
   if (script === undefined) throw wrongUse('there is no completion for that shell', 'one of bash, zsh, fish')
-  await output.data(script(placesOf(program, '')))
+  const text = script(placesOf(program, ''))
+  await output.result({ shell, script: text }, text)
 }
 
 function placesOf(command: Command, path: string): Place[] {

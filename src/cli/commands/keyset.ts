@@ -3,6 +3,7 @@
 import { KeywrightError } from '../../errors.ts'
 import { replaceFile } from '../../files/atomic.ts'
 import { type Call, wrongUse } from '../call.ts'
+import { cannotWrite } from '../io.ts'
 import { keyJson } from '../key-view.ts'
 import { confirm } from '../prompts.ts'
 import { withKeywright } from '../session.ts'
@@ -77,13 +78,8 @@ async function writeNew(path: string, data: Uint8Array): Promise<void> {
   try {
     await replaceFile(path, data, { mode: 0o600, exclusive: true })
   } catch (error) {
-    const { code = 'unknown error' } = error as NodeJS.ErrnoException
-    throw wrongUse(
-      `cannot write ${path} (${code})`,
-      code === 'EEXIST'
-        ? 'name a file that does not exist: none is replaced'
-        : 'check the folder and its mode',
-    )
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw cannotWrite(path, error)
+    throw wrongUse(`there is a file already: ${path}`, 'name another file: none is replaced')
   }
 }
 

@@ -54,7 +54,9 @@ export async function planPolicy(call: Call): Promise<number> {
   const { configure } = await import('../../compose.ts')
   const { planPolicy: compare } = await import('../../policy/plan.ts')
   const before = await configuration(call)
-  const after = await configure({ ...openOptions(call), config: path })
+  const after = await configure({ ...openOptions(call), config: path }).catch((error: unknown) => {
+    throw underNew(path, error)
+  })
   return withKeywright(call, async ({ keys }) => {
     const known = (await keys.list()).map((key) => ({
       ...key,
@@ -63,6 +65,16 @@ export async function planPolicy(call: Call): Promise<number> {
     const plan = compare(before.policy, after.policy, known, call.io.now())
     await call.output.result(plan, planText(plan, call.output.colours))
     return plan.warnings.some(({ level }) => level === 'error') ? 1 : 0
+  })
+}
+
+/** A document that is wrong in itself names itself; what follows from it (no backend) does not. */
+function underNew(path: string, error: unknown): unknown {
+  if (!(error instanceof KeywrightError) || error.message.includes(path)) return error
+  const { code, message, hint, details } = error
+  return new KeywrightError(code, `under ${path}: ${message}`, {
+    details,
+    ...(hint === undefined ? {} : { hint }),
   })
 }
 

@@ -9,18 +9,17 @@ export interface Finding {
   readonly hint?: string
 }
 
-export const ok = (name: string, found: string): Finding => ({ state: 'ok', name, found })
+const finding =
+  (state: Finding['state']) =>
+  (name: string, found: string, hint?: string): Finding => ({
+    state,
+    name,
+    found,
+    ...(hint === undefined ? {} : { hint }),
+  })
 
-export const warning = (name: string, found: string, hint: string): Finding => ({
-  state: 'warning',
-  name,
-  found,
-  hint,
-})
+export const ok = finding('ok')
 
-export const failed = (name: string, found: string, hint?: string): Finding => ({
-  state: 'failed',
-  name,
-  found,
-  ...(hint === undefined ? {} : { hint }),
-})
+export const warning = finding('warning')
+
+export const failed = finding('failed')

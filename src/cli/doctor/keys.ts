@@ -20,13 +20,15 @@ const TIMEOUT_MS = 10_000
 const MAX_AHEAD_MS = 60_000
 
 export async function checkKeys(call: Call, decided: Configuration): Promise<Finding[]> {
-  return [
+  const findings = [
     ...(await checkRootKeyFile(call)),
     ...(await checkProviders(call, decided)),
     ...(await checkStore(decided)),
     ...(await checkAuditFile(decided)),
-    ...(await checkUse(call)),
   ]
+  const use = await checkUse(call)
+  // What keeps Keywright from opening was mostly found before, by its own name.
+  return [...findings, ...use.filter(({ found }) => findings.every((other) => other.found !== found))]
 }
 
 async function checkRootKeyFile({ io }: Call): Promise<Finding[]> {
@@ -69,10 +71,7 @@ async function probe(calls: ProviderCalls, name: string): Promise<Finding[]> {
     if (!equalBytes(back, key))
       return [failed(title, 'it gives back another key than it wrapped', 'do not use it')]
     const found = `wraps and unwraps in ${ms.toFixed(1)} ms; master key ${id} version ${version} is ${state}`
-    return [
-      ok(title, found),
-      ...warnings.map((text) => warning(title, text, 'see the documentation of the provider')),
-    ]
+    return [ok(title, found), ...warnings.map((text) => warning(title, text))]
   } catch (error) {
     return [findingOf(title, error)]
   } finally {
@@ -88,10 +87,7 @@ async function checkStore({ storeUrl }: Configuration): Promise<Finding[]> {
       await store.addUsage(0xffffffff, { messages: 0, bytes: 0 }, Number.POSITIVE_INFINITY) // a write that changes nothing
       if (location.startsWith('sqlite:')) await access(location.slice('sqlite:'.length), constants.W_OK)
       const found = `${location}, schema ${schemaVersion}, writable`
-      return [
-        ok('key store', found),
-        ...warnings.map((text) => warning('key store', text, 'chmod 600 the file, 700 its folder')),
-      ]
+      return [ok('key store', found), ...warnings.map((text) => warning('key store', text))]
     } finally {
       await store.close?.()
     }
@@ -125,8 +121,8 @@ async function checkUse(call: Call): Promise<Finding[]> {
       ...(await checkAudit(call, keywright)),
       ...(await checkRotation(call, keywright)),
     ])
-  } catch {
-    return [] // provider and store have said why
+  } catch (error) {
+    return [findingOf('keywright', error)]
   }
 }
 

@@ -59,7 +59,7 @@ function checkEnvironment({ io }: Call): Finding[] {
     ok(
       'environment',
       set.length === 0
-        ? 'no ENCRYPTION_ variable is set'
+        ? 'no variable of Keywright is set'
         : `${count(set.length, 'variable')} set: ${set.join(', ')}`,
     ),
     ...unknown,

@@ -7,7 +7,8 @@ import { type Configuration, openProviders, openStore } from '../../compose.ts'
 import { KeywrightError } from '../../errors.ts'
 import { replaceFile } from '../../files/atomic.ts'
 import { ProviderCalls } from '../../keys/provider-calls.ts'
-import { type Call, wrongUse } from '../call.ts'
+import type { Call } from '../call.ts'
+import { cannotWrite } from '../io.ts'
 import { actor, clockOf } from '../session.ts'
 import type { RootChoice } from './root-secret.ts'
 import { masterName, type Survey } from './survey.ts'
@@ -75,9 +76,7 @@ async function makeRootKey(path: string, key: string): Promise<void> {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     await replaceFile(path, `${key}\n`, { mode: 0o600, exclusive: true })
   } catch (error) {
-    const { code = 'unknown error' } = error as NodeJS.ErrnoException
-    if (code !== 'EEXIST')
-      throw wrongUse(`cannot write the root key to ${path} (${code})`, 'check the folder and its mode')
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw cannotWrite(path, error)
     throw new KeywrightError('ERR_KEY_FILE_EXISTS', `there is a file already: ${path}`, {
       hint: `nothing was changed; to use the root key in it: export ENCRYPTION_MASTER_KEY_FILE=${path}`,
     })

@@ -7,6 +7,8 @@ import type { Direction } from './transform.ts'
 
 /** JSON Lines have no header, so this many of them are looked at. */
 const LOOKED_AT = 1000
+/** Deeper than any table is nested. */
+const LONGEST_PATH = 1000
 
 export async function explainChoice(
   { output }: Call,
@@ -54,6 +56,6 @@ function collect(
       (one) => typeof one === 'object' && one !== null && !Array.isArray(one),
     )
     if (objects.length === 0 || chooser.choose(path).keyType !== undefined) found.add(path)
-    else for (const one of objects) collect(one, `${path}.`, chooser, found)
+    else if (prefix.length < LONGEST_PATH) for (const one of objects) collect(one, `${path}.`, chooser, found)
   }
 }

@@ -5,7 +5,7 @@ import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/prom
 import { basename, dirname, join } from 'node:path'
 import { syncDirectory } from '../../files/atomic.ts'
 import { type Call, wrongUse } from '../call.ts'
-import { Interrupted } from '../io.ts'
+import { cannotWrite, Interrupted } from '../io.ts'
 
 export interface Sink {
   write(text: string): Promise<void>
@@ -33,18 +33,15 @@ export async function openSink(call: Call): Promise<Sink> {
   try {
     return fileSink(call, await open(temporary, 'wx', 0o600), { path, temporary, replace })
   } catch (error) {
-    throw cannotWrite(path, error)
+    throw failure(path, error)
   }
 }
 
 const exists = (path: string) =>
   wrongUse(`there is a file already: ${path}`, 'name another file, or replace it with --force')
 
-function cannotWrite(path: string, error: unknown): Error {
-  const { code = 'unknown error' } = error as NodeJS.ErrnoException
-  if (code === 'EEXIST') return exists(path)
-  return wrongUse(`cannot write ${path} (${code})`, 'check the folder, its mode and the space on the disk')
-}
+const failure = (path: string, error: unknown): Error =>
+  (error as NodeJS.ErrnoException).code === 'EEXIST' ? exists(path) : cannotWrite(path, error)
 
 function fileSink(
   call: Call,
@@ -60,7 +57,7 @@ function fileSink(
   return {
     async write(text) {
       await file.writeFile(text).catch((error: unknown) => {
-        throw cannotWrite(path, error)
+        throw failure(path, error)
       })
     },
     async finish() {
@@ -77,7 +74,7 @@ function fileSink(
         interrupt.done()
       } catch (error) {
         await abandon()
-        throw cannotWrite(path, error)
+        throw failure(path, error)
       }
     },
     abandon,

@@ -5,6 +5,9 @@ import { KeywrightError } from '../../errors.ts'
 import type { Keywright } from '../../keywright.ts'
 import type { Chooser } from './chooser.ts'
 
+/** As deep as the codec goes. */
+const MAX_DEPTH = 64
+
 export type Direction = 'encrypt' | 'decrypt'
 
 export interface TransformOptions {
@@ -40,7 +43,7 @@ export class Transform {
   /** A copy of `record`; errors name `line`. */
   async apply<R extends Readonly<Record<string, unknown>>>(record: R, line: number): Promise<R> {
     try {
-      this.#visit(record, '')
+      this.#visit(record, '', 0)
       if (this.#fields.size === 0) return record
       this.#codec ??= this.#newCodec()
       return await this.#codec[this.#options.direction](record)
@@ -60,21 +63,26 @@ export class Transform {
   }
 
   /** Finds chosen fields: paths are as the codec makes them, elements of an array share the path of the array. */
-  #visit(record: Readonly<Record<string, unknown>>, prefix: string): void {
+  #visit(record: Readonly<Record<string, unknown>>, prefix: string, depth: number): void {
+    if (depth > MAX_DEPTH) {
+      throw new KeywrightError('ERR_INPUT_INVALID', `the record is nested deeper than ${MAX_DEPTH} levels`, {
+        hint: 'flatten it, or name the field that holds the rest with --field',
+      })
+    }
     for (const name of Object.keys(record)) {
       const value = record[name]
       if (value === null || value === undefined) continue
       const path = prefix + name
       const { keyType } = this.#chooser.choose(path)
       if (keyType !== undefined) this.#take(path, keyType, value)
-      else if (typeof value === 'object') this.#visitInside(value, path)
+      else if (typeof value === 'object') this.#visitInside(value, path, depth + 1)
       else if (this.#options.direction === 'decrypt' && isEncrypted(value)) this.leftEncrypted.add(path)
     }
   }
 
-  #visitInside(value: object, path: string): void {
+  #visitInside(value: object, path: string, depth: number): void {
     for (const one of Array.isArray(value) ? value : [value]) {
-      if (typeof one === 'object' && one !== null && !Array.isArray(one)) this.#visit(one, `${path}.`)
+      if (typeof one === 'object' && one !== null && !Array.isArray(one)) this.#visit(one, `${path}.`, depth)
     }
   }
 

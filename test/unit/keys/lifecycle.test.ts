@@ -75,8 +75,10 @@ describe('destroy', () => {
   it('does not know a key that is not there', async () => {
     const { kw } = await twoVersions()
     await expectCode(kw.keys.destroy(1, OVERRIDE), 'ERR_KEY_UNKNOWN')
-    await expectCode(kw.keys.suspend(0, 'x'), 'ERR_KEY_UNKNOWN')
-    await expectCode(kw.keys.describe(-1), 'ERR_KEY_UNKNOWN')
+    for (const id of [0, -1, 1.5, 2 ** 32, Number.NaN]) {
+      await expectCode(kw.keys.suspend(id, 'x'), 'ERR_ARGUMENT_INVALID')
+      await expectCode(kw.keys.describe(id), 'ERR_ARGUMENT_INVALID')
+    }
   })
 
   it('counts the grace of a key from when its successor took over, a suspended successor included', async () => {
@@ -182,7 +184,8 @@ describe('the audit log', () => {
     const before = await world.store.inner.get(first)
     world.store.failing.add('update')
     await expectCode(change(kw, first), 'ERR_STORE_BUSY')
-    expect(sink.records.at(-1)).toMatchObject({ event, keyId: first, keyring: 'pii' })
+    expect(sink.records.at(-2)).toMatchObject({ event, keyId: first, keyring: 'pii' })
+    expect(sink.records.at(-1)).toMatchObject({ event: 'key.abandoned', keyId: first })
     expect(await world.store.inner.get(first)).toEqual(before)
   })
 

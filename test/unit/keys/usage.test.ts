@@ -5,15 +5,15 @@ import { leaseBlock } from '../../../src/keys/usage.ts'
 import openSqliteStore from '../../../stores/sqlite.ts'
 import { codeOf, expectCode } from '../../kit/failures.ts'
 import { TestStore } from '../../kit/store.ts'
-import { type PolicyChanges, policyWith, World } from '../../kit/world.ts'
+import { policyWith, World } from '../../kit/world.ts'
 import { testFolders } from '../../stores/support/folder.ts'
 
 const folder = testFolders()
 let world = new World()
 afterEach(() => world.end())
 
-const limited = (maxMessages: number, more: PolicyChanges['pii'] = {}) =>
-  policyWith({ pii: { maxMessages, rotation: { auto: false, messages: maxMessages }, ...more } })
+const limited = (maxMessages: number) =>
+  policyWith({ pii: { maxMessages, rotation: { auto: false, messages: maxMessages } } })
 
 const usage = async (kw: Keywright) => (await kw.keys.list({ keyType: 'pii' })).map((key) => key.usage)
 
