@@ -79,7 +79,7 @@ export function printTable(
     const goal = goals[one.name] === undefined ? '' : `   goal ${goals[one.name]}`
     console.log(
       `  ${one.name.padEnd(34)} ${us(one.ns).padStart(9)} µs  (${us(one.low)}–${us(one.high)})  ` +
-        `${ratio(limit, one).toFixed(2)} ×${goal}`,
+        `${ratio(limit, one).toPrecision(ratio(limit, one) < 0.1 ? 1 : 2)} ×${goal}`,
     )
   }
 }

@@ -6,7 +6,7 @@ import { openStore } from '../stores/index.ts'
 const MILLION = 1_000_000
 
 export async function run(): Promise<void> {
-  await using kw = createKeywright({ provider: memoryProvider(), store: await openStore('memory:') })
+  await using kw = await createKeywright({ provider: memoryProvider(), store: await openStore('memory:') })
   const field = kw.field('users.email')
   let last = ''
   for (let count = 0; count < MILLION; count++) last = await field.encrypt('someone@example.org')

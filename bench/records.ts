@@ -9,7 +9,7 @@ const COUNT = 100_000
 const PER_TURN = 5_000
 
 export async function run(): Promise<void> {
-  await using kw = createKeywright({ provider: memoryProvider(), store: await openStore('memory:') })
+  await using kw = await createKeywright({ provider: memoryProvider(), store: await openStore('memory:') })
   const codec = kw.records({ table: 'customers' })
   const people = Array.from({ length: COUNT }, (_, id) => ({
     id,

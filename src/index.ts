@@ -3,17 +3,46 @@
  * wrapped under a master key that a provider holds. Importing this loads no SDK and no validation library.
  */
 import type { OpenOptions } from './compose.ts'
-import type { Keywright } from './keywright.ts'
+import type { Context } from './crypto/canonical.ts'
+import type { Keywright, KeywrightParts } from './keywright.ts'
 import type { Policy } from './policy/policy.ts'
+import type { KeyProvider } from './provider.ts'
+
+// What is heavy is loaded with the first call: importing this costs a program nothing that does not use it.
 
 /** Opens Keywright by options, environment and policy document; options win. */
 export async function open(options: OpenOptions = {}): Promise<Keywright> {
   return (await import('./compose.ts')).open(options)
 }
 
-/** Checks a policy document and resolves it. Throws ERR_POLICY_INVALID with everything that is wrong with it. */
-export async function parsePolicy(document: unknown): Promise<Policy> {
+/** Composes a Keywright from its parts. Throws ERR_PROVIDER_UNKNOWN when the policy names a provider that is none. */
+export async function createKeywright(parts: KeywrightParts): Promise<Keywright> {
+  return new (await import('./keywright.ts')).Keywright(parts)
+}
+
+/**
+ * Checks a policy document and resolves it; an empty one is the default policy. Throws ERR_POLICY_INVALID with
+ * everything that is wrong with it.
+ */
+export async function parsePolicy(document: unknown = {}): Promise<Policy> {
   return (await import('./policy/document.ts')).parsePolicyDocument(document)
+}
+
+/** Encrypts bytes into one self-contained blob: a fresh data key travels with them, wrapped by the provider. */
+export async function seal(provider: KeyProvider, plaintext: Uint8Array, context: Context): Promise<Buffer> {
+  return (await import('./data/envelope.ts')).seal(provider, plaintext, context)
+}
+
+/**
+ * The plaintext of a blob that `seal` made; with several providers the one that the blob names is asked.
+ * Throws ERR_CIPHERTEXT_MALFORMED, ERR_PROVIDER_UNKNOWN, ERR_UNWRAP_FAILED, ERR_DECRYPTION_FAILED.
+ */
+export async function unseal(
+  providers: KeyProvider | readonly KeyProvider[],
+  blob: Uint8Array,
+  context: Context,
+): Promise<Buffer> {
+  return (await import('./data/envelope.ts')).unseal(providers, blob, context)
 }
 
 export type { AuditEvent, AuditEventName, AuditRecord } from './audit/event.ts'
@@ -26,7 +55,6 @@ export type { OpenOptions } from './compose.ts'
 export type { Context } from './crypto/canonical.ts'
 export type { BlindIndex, HashOptions } from './data/blind-index.ts'
 export type { FieldType, FieldTypes, JsonValue } from './data/codecs.ts'
-export { seal, unseal } from './data/envelope.ts'
 export type { Field, FieldOptions, RowOption } from './data/field.ts'
 export { type Inspection, inspect, isEncrypted } from './data/inspect.ts'
 export type { DecryptOptions, Encryptable, KeyringCipher } from './data/keyring-cipher.ts'
@@ -37,12 +65,11 @@ export { ERROR_CODES, type ErrorCode, KeywrightError } from './errors.ts'
 export type { Health, HealthCheck, HealthState } from './keys/health.ts'
 export type { KeyManager, RevocationReport, RotationReport } from './keys/manager.ts'
 export type { KeyInfo, KeyStatistics } from './keys/views.ts'
-export { createKeywright, type EncryptOptions, type Keywright, type KeywrightParts } from './keywright.ts'
+export type { EncryptOptions, Keywright, KeywrightParts } from './keywright.ts'
 export type { Decision, PolicyRequest } from './policy/evaluate.ts'
 export type { Explanation } from './policy/explain.ts'
 export type { PolicyPlan } from './policy/plan.ts'
 export type { KeyTypePolicy, Policy } from './policy/policy.ts'
-export { defaultPolicy } from './policy/resolve.ts'
 export type {
   KeyProvider,
   MasterKeyDescription,

@@ -290,6 +290,3 @@ export class Keywright implements AsyncDisposable {
 
 const tenantOf = (options: TenantOption): TenantOption =>
   options.tenant === undefined ? {} : { tenant: options.tenant }
-
-/** Composes a Keywright from its parts. */
-export const createKeywright = (parts: KeywrightParts): Keywright => new Keywright(parts)

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkpointBytes } from '../../src/audit/checkpoint.ts'
 import { fileAuditSink } from '../../src/audit/file-sink.ts'
-import { createKeywright } from '../../src/index.ts'
+import { Keywright } from '../../src/keywright.ts'
 import openSqliteStore from '../../stores/sqlite.ts'
 import { KEYS, type SetUp, START } from './set-up.ts'
 
@@ -11,7 +11,7 @@ const DAY_MS = 86_400_000
 
 export async function auditExamples({ clock, folder, policy, provider, storePath }: SetUp) {
   const path = join(folder, 'audit.jsonl')
-  const keywright = createKeywright({
+  const keywright = new Keywright({
     provider: { ...provider, close: async () => undefined }, // it is still in use
     store: await openSqliteStore({ path: storePath }),
     policy,

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { canonicalBytes, canonicalText } from '../../src/crypto/canonical.ts'
-import { splitEnvelope } from '../../src/data/envelope.ts'
+import { splitEnvelope } from '../../src/crypto/envelope-format.ts'
 import { seal } from '../../src/index.ts'
 import { decodeWrappedKey } from '../../src/keys/wrapped-key.ts'
 import type { SetUp } from './set-up.ts'

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import fileProvider, { createKeyFile } from '../../providers/file.ts'
 import { encodeKeyset, type TinkAlgorithm } from '../../src/crypto/tink-keyset.ts'
-import { createKeywright, defaultPolicy, type Keywright, type Policy } from '../../src/index.ts'
+import type { Policy } from '../../src/index.ts'
+import { Keywright } from '../../src/keywright.ts'
+import { defaultPolicy } from '../../src/policy/resolve.ts'
 import type { KeyProvider } from '../../src/provider.ts'
 import openSqliteStore from '../../stores/sqlite.ts'
 
@@ -72,7 +74,7 @@ export async function openSetUp(folder: string): Promise<SetUp> {
   const provider = fileProvider({ path: keyFile, rootSecret })
   const policy = examplePolicy()
   const store = await openSqliteStore({ path: storePath, create: true })
-  const keywright = createKeywright({ provider, store, policy, clock })
+  const keywright = new Keywright({ provider, store, policy, clock })
   for (const keyring of new Set(KEYS.map((key) => key.keyring))) {
     await importKeys(keywright, keyring)
     if (keyring === 'pii') await keywright.keys.rotateMaster('file')

@@ -7,18 +7,14 @@
  * their price.
  */
 import { createHmac } from 'node:crypto'
-import { equalBytes, fromBase64url } from '../crypto/bytes.ts'
+import { equalBytes } from '../crypto/bytes.ts'
 import { canonicalBytes } from '../crypto/canonical.ts'
-import { keyIdOf } from '../crypto/ciphertext.ts'
+import { parseToken, tokenKeyId, toToken } from '../crypto/token.ts'
 import { KeywrightError } from '../errors.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { Keyrings } from '../keys/keyrings.ts'
 import type { OpenKey } from '../keys/open-key.ts'
 import { NORMALISERS, type NormaliserName } from './normalisers.ts'
-
-export const TOKEN_PREFIX = 'kwi1.'
-const ID_BYTES = 4
-const TOKEN_BYTES = ID_BYTES + 32
 
 export interface HashOptions {
   /** How values that count as equal become the same text. @default 'exact' */
@@ -92,24 +88,6 @@ export class BlindIndex {
       normaliser: this.#normaliser,
       value: normalised,
     })
-    const token = Buffer.allocUnsafe(TOKEN_BYTES)
-    token.writeUInt32BE(key.id)
-    createHmac('sha256', key.key).update(input).digest().copy(token, ID_BYTES)
-    return TOKEN_PREFIX + token.toString('base64url')
+    return toToken(key.id, createHmac('sha256', key.key).update(input).digest())
   }
-}
-
-/** The bytes of a token. Throws ERR_NOT_CIPHERTEXT for anything else. */
-export function parseToken(token: string): Buffer {
-  const isToken = typeof token === 'string' && token.startsWith(TOKEN_PREFIX)
-  const bytes = isToken ? fromBase64url(token.slice(TOKEN_PREFIX.length)) : undefined
-  if (bytes?.length === TOKEN_BYTES) return bytes
-  throw new KeywrightError('ERR_NOT_CIPHERTEXT', 'the value is not a search token', {
-    hint: `tokens begin with "${TOKEN_PREFIX}"`,
-  })
-}
-
-/** The id of the key that made a token. */
-export function tokenKeyId(bytes: Buffer): number {
-  return keyIdOf(Buffer.concat([Buffer.alloc(1), bytes.subarray(0, ID_BYTES)]))
 }

@@ -12,16 +12,12 @@ import { createHash, createSecretKey, randomBytes } from 'node:crypto'
 import { openDetached, sealDetached } from '../crypto/aead.ts'
 import { assertBytes, wipe } from '../crypto/bytes.ts'
 import { type Context, canonicalBytes } from '../crypto/canonical.ts'
-import { KeywrightError } from '../errors.ts'
+import { joinEnvelope, splitEnvelope } from '../crypto/envelope-format.ts'
 import { ProviderCalls } from '../keys/provider-calls.ts'
 import { decodeWrappedKey, encodeWrappedKey } from '../keys/wrapped-key.ts'
 import type { KeyProvider, WrapContext } from '../provider.ts'
 
-const LENGTH_BYTES = 4
-/** As in Tink: a wrapped key is 1 to 4096 bytes. */
-const MAX_WRAPPED_BYTES = 4096
 const DATA_KEY_BYTES = 32
-const MIN_SEALED_BYTES = 28
 const TIMEOUT_MS = 10_000
 
 /** Encrypts `plaintext` under a fresh data key that `provider` wraps. One provider call. */
@@ -31,9 +27,7 @@ export async function seal(provider: KeyProvider, plaintext: Uint8Array, context
   const dataKey = randomBytes(DATA_KEY_BYTES)
   try {
     const wrapped = encodeWrappedKey(await callsOf([provider]).wrap(provider.name, dataKey, wrapContext(aad)))
-    const length = Buffer.alloc(LENGTH_BYTES)
-    length.writeUInt32BE(wrapped.length)
-    return Buffer.concat([length, wrapped, sealDetached(createSecretKey(dataKey), plaintext, aad)])
+    return joinEnvelope(wrapped, sealDetached(createSecretKey(dataKey), plaintext, aad))
   } finally {
     wipe(dataKey)
   }
@@ -57,29 +51,6 @@ export async function unseal(
   } finally {
     wipe(dataKey)
   }
-}
-
-/** The parts of a blob, unopened. Throws ERR_CIPHERTEXT_EMPTY and ERR_CIPHERTEXT_MALFORMED. */
-export function splitEnvelope(blob: Uint8Array): { wrapped: Uint8Array; sealed: Buffer } {
-  assertBytes(blob, 'blob')
-  if (blob.length === 0) {
-    throw new KeywrightError('ERR_CIPHERTEXT_EMPTY', 'the envelope is empty', {
-      hint: 'was it written completely? the envelope of an empty plaintext is not empty',
-    })
-  }
-  const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength)
-  const length = bytes.length < LENGTH_BYTES ? 0 : bytes.readUInt32BE(0)
-  const sealedAt = LENGTH_BYTES + length
-  if (length === 0 || length > MAX_WRAPPED_BYTES || bytes.length < sealedAt + MIN_SEALED_BYTES) {
-    throw new KeywrightError(
-      'ERR_CIPHERTEXT_MALFORMED',
-      'the bytes are not a Keywright envelope, or they were cut',
-      {
-        hint: 'a value that begins with "kw1." is opened with decrypt, not with unseal',
-      },
-    )
-  }
-  return { wrapped: bytes.subarray(LENGTH_BYTES, sealedAt), sealed: bytes.subarray(sealedAt) }
 }
 
 /** The context goes into logs of services: only its digest does. */

@@ -1,8 +1,8 @@
 /** What a ciphertext tells without any key. */
 import { isCiphertext, keyIdOf, OVERHEAD_BYTES, parseCiphertext } from '../crypto/ciphertext.ts'
+import { splitEnvelope } from '../crypto/envelope-format.ts'
+import { looksLikeToken, parseToken, tokenKeyId } from '../crypto/token.ts'
 import { decodeWrappedKey } from '../keys/wrapped-key.ts'
-import { parseToken, TOKEN_PREFIX, tokenKeyId } from './blind-index.ts'
-import { splitEnvelope } from './envelope.ts'
 
 /** The outside of a value, a search token or an envelope. */
 export type Inspection =
@@ -34,7 +34,7 @@ export function isEncrypted(value: unknown): boolean {
  * Throws ERR_CIPHERTEXT_EMPTY, ERR_NOT_CIPHERTEXT or ERR_CIPHERTEXT_MALFORMED.
  */
 export function inspect(value: string | Uint8Array): Inspection {
-  if (typeof value === 'string' && value.startsWith(TOKEN_PREFIX)) {
+  if (looksLikeToken(value)) {
     return { kind: 'token', keyId: tokenKeyId(parseToken(value)) }
   }
   if (value instanceof Uint8Array && value[0] === 0) return inspectEnvelope(value)

@@ -24,6 +24,7 @@ export class Keyring {
   readonly policy: KeyTypePolicy
   readonly records: KeyringRecords
   readonly #services: KeyServices
+  readonly #onUse: (used: Keyring) => void
   readonly #cache: KeyCache
   readonly #leases: Leases
   #active: OpenKey | undefined
@@ -32,9 +33,10 @@ export class Keyring {
   /** Every key that may decrypt is held open, because `prepareAll` asked for it. */
   #keepsAll = false
 
-  /** Throws ERR_KEY_TYPE_UNKNOWN. */
-  constructor(services: KeyServices, name: string) {
+  /** `onUse` is called when something is loaded for a caller. Throws ERR_KEY_TYPE_UNKNOWN. */
+  constructor(services: KeyServices, name: string, onUse: (used: Keyring) => void) {
     this.#services = services
+    this.#onUse = onUse
     this.name = name
     this.policy = policyOf(services, name)
     this.#cache = new KeyCache(services.calls, services.clock, this.policy)
@@ -123,6 +125,7 @@ export class Keyring {
 
   /** Makes the keyring ready to encrypt: makes or replaces the key where it must be, opens it, leases messages. */
   async prepare(): Promise<void> {
+    this.#onUse(this)
     await this.records.refreshIfDue()
     if (this.records.needNewKey()) await this.#makeKey()
     try {
@@ -154,6 +157,7 @@ export class Keyring {
 
   /** Opens one key of this keyring for decryption. */
   async prepareKey(id: number): Promise<void> {
+    this.#onUse(this)
     await this.records.refreshIfDue()
     const record = this.records.byId(id)
     if (record === undefined) throw unknownKey(id)
@@ -165,6 +169,7 @@ export class Keyring {
   /** Opens every key that may decrypt, for the synchronous form. */
   async prepareAll(): Promise<void> {
     this.#keepsAll = true
+    this.#onUse(this)
     await this.records.refreshIfDue()
     for (const record of this.records.all) {
       if (this.records.decide(record, 'decrypt').allowed) await this.#cache.open(record)

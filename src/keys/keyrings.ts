@@ -30,6 +30,11 @@ export class Keyrings {
   readonly #rings = new Map<string, Keyring>()
   /** Where a key was found the last time, so that many loaded keyrings need not be searched. */
   readonly #owners = new Map<number, Keyring>()
+  /** Fields may hold keyrings that were dropped: there is never a second one of the same name. */
+  readonly #dropped = new Map<string, WeakRef<Keyring>>()
+  readonly #collected = new FinalizationRegistry<string>((name) => {
+    if (this.#dropped.get(name)?.deref() === undefined) this.#dropped.delete(name)
+  })
   readonly #unknownIds = new Map<number, number>()
   readonly #looking = new Map<number, Promise<KeyRecord | undefined>>()
   #cancelTimer: (() => void) | undefined
@@ -46,15 +51,21 @@ export class Keyrings {
   /** The keyring by name. Reads nothing yet. Throws ERR_KEY_TYPE_UNKNOWN and ERR_CLOSED. */
   get(name: string): Keyring {
     if (this.#closed) throw closed()
-    const known = this.#rings.get(name)
-    const ring = known ?? new Keyring(this.#services, name)
-    if (known !== undefined) this.#rings.delete(name)
-    this.#rings.set(name, ring)
-    if (known === undefined) {
-      this.#dropOldest()
-      this.#wakeFor([ring])
-    }
+    const known = this.#rings.get(name) ?? this.#dropped.get(name)?.deref()
+    const ring = known ?? new Keyring(this.#services, name, (used) => this.#use(used))
+    this.#use(ring)
     return ring
+  }
+
+  /** Makes `ring` the one used last. One that was dropped while somebody held it comes back as it is used again. */
+  #use(ring: Keyring): void {
+    if (this.#closed) return
+    const isLoaded = this.#rings.delete(ring.name)
+    this.#rings.set(ring.name, ring)
+    if (isLoaded) return
+    this.#dropped.delete(ring.name)
+    this.#dropOldest()
+    this.#wakeFor([ring])
   }
 
   get loaded(): readonly Keyring[] {
@@ -171,6 +182,8 @@ export class Keyrings {
     if (oldest === undefined) return
     this.#rings.delete(oldest.name)
     this.failures.delete(oldest.name)
+    this.#dropped.set(oldest.name, new WeakRef(oldest))
+    this.#collected.register(oldest, oldest.name)
     oldest.unload().catch(() => undefined) // a lease that could not be given back only costs budget
   }
 

@@ -196,7 +196,11 @@ async function changeStatus(
 ): Promise<KeyRecord> {
   for (let attempt = 0; attempt < UPDATE_ATTEMPTS; attempt++) {
     const record = await recordById(services, id)
-    const changed = withStatus(record, status, reason, services.clock.now())
+    const now = services.clock.now()
+    const { current } = viewKeyring(await recordsOf(services.store, record.keyring), now)
+    // The current key has had its turn, also where its maker's clock is ahead of this one.
+    const at = current?.id === id ? Math.max(now, record.activatesAt) : now
+    const changed = withStatus(record, status, reason, at)
     const about = {
       event,
       keyring: record.keyring,

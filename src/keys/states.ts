@@ -29,11 +29,12 @@ function takesTurn(record: KeyRecord): boolean {
 export function viewKeyring(unordered: readonly KeyRecord[], now: number): KeyringView {
   const records = [...unordered].sort((a, b) => a.version - b.version)
   const turns = records.filter((record) => record.activatesAt <= now && takesTurn(record))
-  const current = turns.at(-1)
-  const [pending] = records
+  const ahead = records
     .filter((record) => record.activatesAt > now && record.status === 'enabled')
-    .filter((record) => record.version > (current?.version ?? 0))
     .sort((a, b) => a.activatesAt - b.activatesAt)
+  // The first key of a keyring encrypts at once. Where its date is ahead, its maker's clock is.
+  const current = turns.at(-1) ?? ahead[0]
+  const pending = ahead.find((record) => record.version > (current?.version ?? 0))
   return {
     records,
     current,
@@ -43,7 +44,10 @@ export function viewKeyring(unordered: readonly KeyRecord[], now: number): Keyri
       if (current === undefined || record.version > current.version) return 'pending'
       return record.version === current.version ? 'active' : 'deactivated'
     },
-    deactivatedAt: (record) => turns.find((other) => other.version > record.version)?.activatesAt,
+    deactivatedAt(record) {
+      const later = turns.filter((other) => other.version > record.version)
+      return later.length === 0 ? undefined : Math.min(...later.map((other) => other.activatesAt))
+    },
   }
 }
 
@@ -70,11 +74,12 @@ export function withStatus(record: KeyRecord, status: KeyStatus, reason: string,
       },
     )
   }
+  const at = Math.max(now, record.statusAt) // whoever changed it before may have a clock that is ahead
   return {
     ...record,
-    activatesAt: activationAfter(record, status, now),
+    activatesAt: activationAfter(record, status, at),
     status,
-    statusAt: now,
+    statusAt: at,
     statusReason: reason,
     wraps: status === 'destroyed' ? [] : record.wraps,
     revision: record.revision + 1,

@@ -7,9 +7,11 @@ import { holdRootSecret } from '../../providers/local/root-secret.ts'
 import memoryProvider from '../../providers/memory.ts'
 import { noAudit } from '../../src/audit/log.ts'
 import { systemClock } from '../../src/clock.ts'
-import { createKeywright, defaultPolicy, type KeyProvider, parsePolicy } from '../../src/index.ts'
+import { type KeyProvider, parsePolicy } from '../../src/index.ts'
 import { Keyrings } from '../../src/keys/keyrings.ts'
 import { ProviderCalls } from '../../src/keys/provider-calls.ts'
+import { Keywright } from '../../src/keywright.ts'
+import { defaultPolicy } from '../../src/policy/resolve.ts'
 import { openStore } from '../../stores/index.ts'
 import memoryStore from '../../stores/memory.ts'
 import { CanarySearch } from './canaries.ts'
@@ -75,7 +77,7 @@ const OBJECTS: Readonly<Record<string, () => unknown>> = {
   'a Keywright whose policy configures a provider with a token': async () => {
     const providers = { memory: { type: 'memory', token: SECRETS.setting.value } }
     const policy = await parsePolicy({ provider: 'memory', providers })
-    return createKeywright({ provider: memoryProvider({}), store: memoryStore(), policy })
+    return new Keywright({ provider: memoryProvider({}), store: memoryStore(), policy })
   },
 }
 

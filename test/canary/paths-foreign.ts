@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import memoryProvider from '../../providers/memory.ts'
 import { encodeKeyset, type TinkKey } from '../../src/crypto/tink-keyset.ts'
 import { encodeKeysetJson } from '../../src/crypto/tink-keyset-json.ts'
-import { type AuditEvent, createKeywright, type KeyProvider, seal } from '../../src/index.ts'
+import { type AuditEvent, type KeyProvider, seal } from '../../src/index.ts'
+import { Keywright } from '../../src/keywright.ts'
 import memoryStore from '../../stores/memory.ts'
 import type { FailingPath } from './failing-path.ts'
 import { type Lab, SECRETS } from './lab.ts'
@@ -99,7 +100,7 @@ const clients: FailingPath[] = [
     (member): FailingPath => [
       `a provider whose ${member} throws`,
       async () => {
-        await using keywright = createKeywright({ provider: brokenProvider(member), store: memoryStore() })
+        await using keywright = new Keywright({ provider: brokenProvider(member), store: memoryStore() })
         await keywright.encrypt('pii', text)
       },
     ],
@@ -107,7 +108,7 @@ const clients: FailingPath[] = [
   [
     'a provider whose rotateMasterKey throws',
     async () => {
-      await using keywright = createKeywright({
+      await using keywright = new Keywright({
         provider: brokenProvider('rotateMasterKey'),
         store: memoryStore(),
       })
@@ -125,7 +126,7 @@ const clients: FailingPath[] = [
         },
         head: () => Promise.reject(thrown()),
       }
-      await using keywright = createKeywright({ provider: memoryProvider({}), store: memoryStore(), audit })
+      await using keywright = new Keywright({ provider: memoryProvider({}), store: memoryStore(), audit })
       await keywright.encrypt('pii', text)
     },
   ],

@@ -1,7 +1,8 @@
 /** A key store made by hand, from the statements in docs/format.md and the frozen rows. */
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { defaultPolicy, type Policy } from '../../src/index.ts'
+import type { Policy } from '../../src/index.ts'
+import { defaultPolicy } from '../../src/policy/resolve.ts'
 import { documentText, frozenExamples } from './examples.ts'
 
 const frozen = frozenExamples()

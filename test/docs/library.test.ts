@@ -11,15 +11,8 @@ import fileProvider from '../../providers/file.ts'
 import { fileAuditSink } from '../../src/audit/file-sink.ts'
 import { verifyAudit } from '../../src/audit/verify.ts'
 import { canonicalText } from '../../src/crypto/canonical.ts'
-import {
-  createKeywright,
-  type FieldType,
-  type KeyProvider,
-  type Keywright,
-  KeywrightError,
-  seal,
-  unseal,
-} from '../../src/index.ts'
+import { type FieldType, type KeyProvider, KeywrightError, seal, unseal } from '../../src/index.ts'
+import { Keywright } from '../../src/keywright.ts'
 import openSqliteStore from '../../stores/sqlite.ts'
 import { frozenExamples, type RecordExample, type ValueExample } from './examples.ts'
 import { examplePolicy, restoreStore, schemaOfDocument } from './frozen-store.ts'
@@ -54,7 +47,7 @@ beforeAll(async () => {
   await writeFile(keyFile, frozen['key-file'].lines.join('\n'))
   await chmod(keyFile, 0o600)
   provider = fileProvider({ path: keyFile, rootSecret: { kind: 'key', bytes: rootKey } })
-  keywright = createKeywright({
+  keywright = new Keywright({
     provider,
     store: await openSqliteStore({ path: restoreStore(folder) }),
     policy: examplePolicy(),
@@ -129,7 +122,7 @@ describe('the library reads format 1', () => {
 
   it('the MAC of an audit checkpoint', async () => {
     const audit = fileAuditSink({ path: join(folder, 'pruned-audit-log.jsonl') })
-    const other = createKeywright({
+    const other = new Keywright({
       provider: { ...provider, close: async () => undefined },
       store: await openSqliteStore({ path: join(folder, 'keys.db') }),
       policy: examplePolicy(),
@@ -261,7 +254,7 @@ describe('what the library writes is as the document says', () => {
 
   it('the audit log', async () => {
     const path = join(folder, 'new.jsonl')
-    const other = createKeywright({
+    const other = new Keywright({
       provider: { ...provider, close: async () => undefined },
       store: await openSqliteStore({ path: join(folder, 'keys.db') }),
       policy: examplePolicy(),

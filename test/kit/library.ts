@@ -1,3 +1,4 @@
 /** The names the kit needs, by their public door where there is one. */
-export { type AuditSink, defaultPolicy, type KeyTypePolicy, type Policy } from '../../src/index.ts'
+export type { AuditSink, KeyTypePolicy, Policy } from '../../src/index.ts'
 export { Keywright } from '../../src/keywright.ts'
+export { defaultPolicy } from '../../src/policy/resolve.ts'

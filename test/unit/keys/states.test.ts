@@ -51,7 +51,7 @@ describe('viewKeyring', () => {
   ]
   it.each<[string, readonly KeyRecord[], number, string]>([
     ['one key', [keyRecord(1)], 0, 'v1 active'],
-    ['one key whose date is ahead', [keyRecord(1, { activatesAt: 5 })], 4, 'v1 pending'],
+    ['the first key by a clock that is behind', [keyRecord(1, { activatesAt: 5 })], 4, 'v1 active'],
     ['before the date', rotated, 99, 'v1 active, v2 pending'],
     ['on the date', rotated, 100, 'v1 deactivated, v2 active'],
     ['whatever the order they are stored in', rotated.toReversed(), 100, 'v1 deactivated, v2 active'],
