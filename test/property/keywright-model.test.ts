@@ -17,11 +17,9 @@ import { codeOf } from '../kit/failures.ts'
 import { testSeed } from '../kit/random.ts'
 import { TestStore } from '../kit/store.ts'
 import { policyWith, World } from '../kit/world.ts'
+import { KEY_TYPES, MINUTE, type Operation, operations, SECOND } from './model-operations.ts'
 
-const SECOND = 1000
-const MINUTE = 60 * SECOND
 const REFRESH = MINUTE
-const KEY_TYPES = ['pii', 'vault'] as const
 
 const POLICY = policyWith({
   pii: {
@@ -37,63 +35,6 @@ const POLICY = policyWith({
     serveStaleMs: 0,
   },
 })
-
-const process = fc.nat(1)
-const keyType = fc.constantFrom(...KEY_TYPES)
-const operation = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.record({ op: fc.constant('encrypt' as const), process, keyType, sync: fc.boolean() }),
-  },
-  { weight: 4, arbitrary: fc.record({ op: fc.constant('decryptAll' as const), process }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      op: fc.constant('rotate' as const),
-      process,
-      keyType,
-      now: fc.boolean(),
-      force: fc.boolean(),
-    }),
-  },
-  { weight: 2, arbitrary: fc.record({ op: fc.constant('rotateBoth' as const), keyType, now: fc.boolean() }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      op: fc.constantFrom('suspend' as const, 'resume' as const, 'revoke' as const),
-      process,
-      pick: fc.nat(),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({ op: fc.constantFrom('rotateMaster' as const, 'rewrap' as const), process }),
-  },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      op: fc.constant('pass' as const),
-      ms: fc.constantFrom(1, 700, 30 * SECOND, MINUTE, 3 * MINUTE, 20 * MINUTE),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      op: fc.constant('jump' as const),
-      ms: fc.constantFrom(90 * MINUTE, 86_400_000, 400 * 86_400_000),
-    }),
-  },
-  { weight: 2, arbitrary: fc.record({ op: fc.constantFrom('crash' as const, 'reopen' as const), process }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      op: fc.constant('outage' as const),
-      of: fc.constantFrom('provider' as const, 'store' as const),
-      down: fc.boolean(),
-    }),
-  },
-)
-type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never
 
 interface Made {
   readonly text: string
@@ -291,7 +232,6 @@ async function run(operations: readonly Operation[], store?: KeyStore): Promise<
   await model.checkEnd()
 }
 
-const operations = fc.array(operation, { minLength: 5, maxLength: 40 })
 const seed = testSeed()
 
 it(`on the memory store (KEYWRIGHT_TEST_SEED=${seed})`, async () => {

@@ -56,6 +56,20 @@ describe('counts', () => {
     expect(used?.messages).toBeLessThanOrEqual(5 * 100)
   })
 
+  it('forget nothing when a lease could not be had: bytes are reported with the next one', async () => {
+    world = new World({ policy: limited(640) }) // blocks of 10
+    const kw = world.open()
+    await kw.ready(['pii'])
+    world.store.down = true
+    for (let n = 0; n < 10; n++) await kw.encrypt('pii', 'x')
+    await expectCode(kw.encrypt('pii', 'x'), 'ERR_STORE_BUSY')
+    await expectCode(() => kw.encryptSync('pii', 'x'), 'ERR_STORE_BUSY')
+    world.store.down = false
+    await kw.encrypt('pii', 'x')
+    await kw.close()
+    expect(await usage(world.open())).toEqual([{ messages: 11, bytes: 11 }])
+  })
+
   it('of a replaced key are settled: what it no longer needs goes back', async () => {
     world = new World()
     const kw = world.open()
