@@ -157,7 +157,7 @@ export class Keywright implements AsyncDisposable {
     of: string,
     options: FieldOptions<K> & TenantOption = {},
   ): Field<FieldTypes[K]> {
-    const dot = of.lastIndexOf('.')
+    const dot = of.indexOf('.')
     if (dot < 0) return createField(this.#rings, this.#name(of, options), options)
     const place = { table: of.slice(0, dot), column: of.slice(dot + 1) }
     const { keyring } = keyringFor(this.policy, { field: of, ...tenantOf(options) })

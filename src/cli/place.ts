@@ -26,7 +26,7 @@ export function parsePlace({ options }: Call): Place {
   if (field?.split('.').includes('') === true) {
     throw wrongUse('--field is not the name of a field', 'write --field users.email')
   }
-  const dot = field?.lastIndexOf('.') ?? -1
+  const dot = field?.indexOf('.') ?? -1
   return {
     keyType: options.text('keyType'),
     field,

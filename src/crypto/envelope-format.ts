@@ -8,8 +8,17 @@ const MAX_WRAPPED_BYTES = 4096
 /** IV and tag of an empty plaintext. */
 const MIN_SEALED_BYTES = 28
 
-/** The blob made of its parts. */
+/** The blob made of its parts. Throws ERR_PROVIDER_FAILED for a wrapped key that no reader would take. */
 export function joinEnvelope(wrapped: Uint8Array, sealed: Uint8Array): Buffer {
+  if (wrapped.length > MAX_WRAPPED_BYTES) {
+    throw new KeywrightError(
+      'ERR_PROVIDER_FAILED',
+      'the provider made a wrapped key of more than 4096 bytes',
+      {
+        hint: 'an envelope cannot hold it: use a keyring',
+      },
+    )
+  }
   const length = Buffer.alloc(LENGTH_BYTES)
   length.writeUInt32BE(wrapped.length)
   return Buffer.concat([length, wrapped, sealed])

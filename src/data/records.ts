@@ -143,13 +143,13 @@ export class RecordCodec {
   }
 
   #planAt(slot: Slot): FieldPlan {
-    return this.#plans.get(slot.path) as FieldPlan
+    return this.#planFor(slot.path) as FieldPlan
   }
 
   #planFor(path: string): FieldPlan | undefined {
     if (this.#plans.has(path)) return this.#plans.get(path)
     const plan = this.#makePlan(path)
-    if (plan === undefined && this.#plans.size >= MAX_REMEMBERED_PATHS) return undefined
+    if (this.#plans.size >= MAX_REMEMBERED_PATHS) this.#plans.clear()
     this.#plans.set(path, plan)
     return plan
   }

@@ -59,7 +59,10 @@ function copyObject(
 /** Arrays may hold arrays: what is in them is as sensitive. */
 function copyInside(value: unknown, path: string, search: Search, depth: number): unknown {
   const isArray = Array.isArray(value)
-  if (!isArray && !isPlainObject(value)) return value
+  if (!isArray && !isPlainObject(value)) {
+    assertNothingChosen(value, path, search)
+    return value
+  }
   if (depth > MAX_DEPTH) {
     throw new KeywrightError('ERR_ARGUMENT_INVALID', `the record is nested deeper than ${MAX_DEPTH} levels`, {
       hint: 'does it hold itself?',
@@ -74,6 +77,21 @@ function copyInside(value: unknown, path: string, search: Search, depth: number)
     copy[index] = inner
   }
   return copy ?? value
+}
+
+/** An instance or a Map is not taken apart; what is claimed in it must not stay in clear without a word. */
+function assertNothingChosen(value: unknown, path: string, search: Search): void {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return
+  const names =
+    value instanceof Map ? [...value.keys()].filter((key) => typeof key === 'string') : Object.keys(value)
+  if (!names.some((name) => search.isChosen(`${path}.${name}`))) return
+  throw new KeywrightError(
+    'ERR_ARGUMENT_INVALID',
+    'a field to encrypt lies in an instance of a class or a Map',
+    {
+      hint: 'convert it to a plain object first: { ...instance }, Object.fromEntries(map)',
+    },
+  )
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {

@@ -19,7 +19,8 @@ export async function announced<T>(
     result = await change()
   } catch (error) {
     const why = error instanceof KeywrightError ? error.code : 'it failed'
-    await services.audit.append(abandoned(event, why)).catch(() => undefined) // the failure itself matters more
+    const reason = `not confirmed: ${why}` // a store that failed may have written it all the same
+    await services.audit.append(abandoned(event, reason)).catch(() => undefined) // the failure itself matters more
     throw error
   }
   if (!tookPlace(result)) await services.audit.append(abandoned(event, 'somebody else was first'))

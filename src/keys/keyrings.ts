@@ -2,7 +2,7 @@
 import { KeywrightError } from '../errors.ts'
 import type { KeyRecord } from '../store.ts'
 import { Keyring } from './keyring.ts'
-import { closed, otherKeyring, unknownKey } from './refusals.ts'
+import { closed, otherKeyring, tooManyUnknown, unknownKey } from './refusals.ts'
 import type { KeyServices } from './services.ts'
 
 /** Loaded keyrings at most; the one used longest ago is unloaded. One takes about 4 KiB. */
@@ -10,6 +10,7 @@ const MAX_KEYRINGS = 10_000
 /** A key id nobody knows is looked up in the store at most once in this time. */
 const UNKNOWN_ID_PAUSE_MS = 5_000
 const MAX_UNKNOWN_IDS = 10_000
+const MAX_LOOK_UPS_A_SECOND = 200
 const MAX_OWNERS = 10_000
 /**
  * Parts of the refresh period. Maintenance is planned for the second, and takes along what is past the first, so that
@@ -36,6 +37,8 @@ export class Keyrings {
     if (this.#dropped.get(name)?.deref() === undefined) this.#dropped.delete(name)
   })
   readonly #unknownIds = new Map<number, number>()
+  #lookUps = 0
+  #lookUpSecond = 0
   readonly #looking = new Map<number, Promise<KeyRecord | undefined>>()
   #cancelTimer: (() => void) | undefined
   #timerAt = Number.POSITIVE_INFINITY
@@ -116,13 +119,22 @@ export class Keyrings {
   async #lookUp(id: number): Promise<string> {
     const now = this.#services.clock.now()
     if (now < (this.#unknownIds.get(id) ?? 0) + UNKNOWN_ID_PAUSE_MS) throw unknownKey(id)
-    const looking = this.#looking.get(id) ?? this.#services.store.get(id)
+    const looking = this.#looking.get(id) ?? this.#ask(id, now)
     this.#looking.set(id, looking)
     const record = await looking.finally(() => this.#looking.delete(id))
     if (record !== undefined) return record.keyring
     if (this.#unknownIds.size >= MAX_UNKNOWN_IDS) this.#unknownIds.clear()
     this.#unknownIds.set(id, now)
     throw unknownKey(id)
+  }
+
+  /** At most so many look-ups a second whatever the ids are: they are free to invent. */
+  #ask(id: number, now: number): Promise<KeyRecord | undefined> {
+    const second = Math.floor(now / 1000)
+    if (second !== this.#lookUpSecond) this.#lookUps = 0
+    this.#lookUpSecond = second
+    if (++this.#lookUps > MAX_LOOK_UPS_A_SECOND) throw tooManyUnknown(id)
+    return this.#services.store.get(id)
   }
 
   /** One round of maintenance over all loaded keyrings whose refresh is due. One round at a time. */

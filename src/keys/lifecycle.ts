@@ -109,6 +109,14 @@ async function assertDestroyable(services: KeyServices, record: KeyRecord, reaso
       'wait, or shorten "grace" in the policy',
     )
   }
+  const heardBy = record.statusAt + policy.cache.refreshMs + policy.serveStaleMs
+  if (record.status === 'compromised' && now < heardBy) {
+    throw destroyRefused(
+      record,
+      `other processes may encrypt under it until ${formatInstant(heardBy)}`,
+      'wait until each of them has heard that it was revoked',
+    )
+  }
   if (reason === '') {
     throw destroyRefused(
       record,

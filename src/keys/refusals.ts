@@ -85,3 +85,14 @@ export function noLoadedKeyring(id: number): KeywrightError {
     details: { keyId: id },
   })
 }
+
+export function tooManyUnknown(id: number): KeywrightError {
+  return new KeywrightError(
+    'ERR_KEY_NOT_LOADED',
+    `key ${id} is not loaded, and too many are being looked up`,
+    {
+      hint: 'try again in a second; many unknown key ids at once are mostly garbage, or data of another installation',
+      details: { keyId: id },
+    },
+  )
+}

@@ -3,13 +3,21 @@
  * Each key is one compare-and-set, so stopping anywhere leaves every key openable, and running again goes on.
  */
 import { wipe } from '../crypto/bytes.ts'
-import { KeywrightError } from '../errors.ts'
+import { type ErrorCode, KeywrightError } from '../errors.ts'
 import type { MasterKeyDescription } from '../provider.ts'
 import type { KeyRecord, WrappedKey } from '../store.ts'
 import { announced } from './announce.ts'
 import { unwrapRecord } from './opener.ts'
 import { assertKeyOfRecord, wrapContextOf } from './record.ts'
 import { eachRecord, type KeyServices } from './services.ts'
+
+/** Failures that say nothing about the next key. */
+const OF_ONE_KEY: ReadonlySet<ErrorCode> = new Set([
+  'ERR_UNWRAP_FAILED',
+  'ERR_KEY_RECORD_TAMPERED',
+  'ERR_MASTER_KEY_NOT_FOUND',
+  'ERR_KEY_FILE_FOREIGN',
+])
 
 export interface RewrapOptions {
   /** Only wraps of this provider. Default: all. */
@@ -30,12 +38,19 @@ export interface RewrapResult {
   readonly current: number
   /** Keys that another process changed meanwhile: run again. */
   readonly conflicts: number
+  /** Keys that could not be renewed, with the code of the reason; their wraps are as they were. */
+  readonly failed: readonly { readonly keyId: number; readonly keyring: string; readonly code: ErrorCode }[]
 }
 
-/** Wraps anew what is not under the current master key version. */
+/**
+ * Wraps anew what is not under the current master key version. A key that fails by itself is reported and passed
+ * over, unless not one succeeds: then its error is thrown. A provider or store that is down ends it.
+ */
 export async function rewrapKeys(services: KeyServices, options: RewrapOptions = {}): Promise<RewrapResult> {
   const masters = new Map<string, MasterKeyDescription>()
-  const result = { keys: 0, rewrapped: 0, current: 0, conflicts: 0 }
+  const failed: RewrapResult['failed'][number][] = []
+  let firstFailure: KeywrightError | undefined
+  const result = { keys: 0, rewrapped: 0, current: 0, conflicts: 0, failed }
   for await (const record of eachRecord(services.store, options.keyring)) {
     result.keys++
     const stale: WrappedKey[] = []
@@ -45,11 +60,18 @@ export async function rewrapKeys(services: KeyServices, options: RewrapOptions =
       else stale.push(wrapped)
     }
     if (stale.length === 0) continue
-    const done = options.dryRun === true || (await rewrapRecord(services, record, stale))
-    if (done) result.rewrapped += stale.length
-    else result.conflicts++
+    try {
+      const done = options.dryRun === true || (await rewrapRecord(services, record, stale))
+      if (done) result.rewrapped += stale.length
+      else result.conflicts++
+    } catch (error) {
+      if (!(error instanceof KeywrightError) || !OF_ONE_KEY.has(error.code)) throw error
+      firstFailure ??= error
+      failed.push({ keyId: record.id, keyring: record.keyring, code: error.code })
+    }
     options.onProgress?.({ ...result })
   }
+  if (firstFailure !== undefined && result.rewrapped + result.current === 0) throw firstFailure
   return result
 }
 

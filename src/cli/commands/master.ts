@@ -96,7 +96,9 @@ export async function rewrap(call: Call): Promise<number> {
       await output.warn('there is no such keyring', 'see keywright keys list')
     if (result.conflicts > 0)
       await output.warn(`${count(result.conflicts, 'key')} changed meanwhile`, 'run rewrap again')
-    return result.conflicts > 0 ? 1 : 0
+    for (const { keyId, keyring: name, code } of result.failed)
+      await output.warn(`key ${keyId} of ${name} could not be rewrapped (${code})`, 'see docs/operations.md')
+    return result.conflicts + result.failed.length > 0 ? 1 : 0
   })
 }
 

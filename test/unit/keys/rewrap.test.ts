@@ -31,13 +31,13 @@ async function expectAllOpen(): Promise<void> {
 }
 
 it('brings every wrap under the current version, and data stays as it is', async () => {
-  expect(await kw.keys.rewrap()).toEqual({ keys: 7, rewrapped: 0, current: 7, conflicts: 0 })
+  expect(await kw.keys.rewrap()).toEqual({ keys: 7, rewrapped: 0, current: 7, conflicts: 0, failed: [] })
   await kw.keys.rotateMaster('memory')
   expect(await kw.keys.rewrap({ dryRun: true })).toMatchObject({ keys: 7, rewrapped: 7, current: 0 })
   expect(new Set(await versions())).toEqual(new Set(['1']))
   const progress: number[] = []
   const result = await kw.keys.rewrap({ onProgress: ({ rewrapped }) => progress.push(rewrapped) })
-  expect(result).toEqual({ keys: 7, rewrapped: 7, current: 0, conflicts: 0 })
+  expect(result).toEqual({ keys: 7, rewrapped: 7, current: 0, conflicts: 0, failed: [] })
   expect(progress).toEqual([1, 2, 3, 4, 5, 6, 7])
   expect(new Set(await versions())).toEqual(new Set(['2']))
   await expectAllOpen()
@@ -61,7 +61,13 @@ it.each([0, 1, 2, 3, 6])('interrupted after %i keys goes on from there', async (
   world.store.down = false
   await expectAllOpen()
   expect((await versions()).filter((version) => version === '2').length).toBe(done)
-  expect(await kw.keys.rewrap()).toEqual({ keys: 7, rewrapped: 7 - done, current: done, conflicts: 0 })
+  expect(await kw.keys.rewrap()).toEqual({
+    keys: 7,
+    rewrapped: 7 - done,
+    current: done,
+    conflicts: 0,
+    failed: [],
+  })
   await expectAllOpen()
 })
 
@@ -79,11 +85,11 @@ it("counts a key that somebody else changed meanwhile, and loses nobody's change
       await world.store.inner.update({ ...record, statusReason: 'raced', revision: record.revision + 1 })
     }
   }
-  expect(await kw.keys.rewrap()).toEqual({ keys: 7, rewrapped: 6, current: 0, conflicts: 1 })
+  expect(await kw.keys.rewrap()).toEqual({ keys: 7, rewrapped: 6, current: 0, conflicts: 1, failed: [] })
   world.store.before = undefined
   expect((await kw.keys.list())[0]?.statusReason).toBe('raced')
   await expectAllOpen()
-  expect(await other.keys.rewrap()).toEqual({ keys: 7, rewrapped: 1, current: 6, conflicts: 0 })
+  expect(await other.keys.rewrap()).toEqual({ keys: 7, rewrapped: 1, current: 6, conflicts: 0, failed: [] })
   expect((await kw.keys.describe(id)).wraps[0]?.masterKeyVersion).toBe('2')
 })
 
@@ -93,6 +99,19 @@ it('by two processes at once ends with every key under the current version', asy
   expect(results.reduce((sum, { rewrapped }) => sum + rewrapped, 0)).toBe(7)
   expect(new Set(await versions())).toEqual(new Set(['2']))
   await expectAllOpen()
+})
+
+it('passes over a key that does not open, and tells of it', async () => {
+  const [broken] = await kw.keys.list()
+  const id = broken?.id ?? 0
+  const record = await world.store.inner.get(id)
+  if (record === undefined) throw new Error('no record')
+  const wraps = record.wraps.map((wrap) => ({ ...wrap, ciphertext: wrap.ciphertext.map((byte) => byte ^ 1) }))
+  expect(await world.store.inner.update({ ...record, wraps, revision: record.revision + 1 })).toBe(true)
+  await kw.keys.rotateMaster('memory')
+  const failed = [{ keyId: id, keyring: record.keyring, code: 'ERR_UNWRAP_FAILED' }]
+  expect(await kw.keys.rewrap()).toEqual({ keys: 7, rewrapped: 6, current: 0, conflicts: 0, failed })
+  expect(await kw.keys.rewrap()).toEqual({ keys: 7, rewrapped: 0, current: 6, conflicts: 0, failed })
 })
 
 describe('changes nothing when the provider', () => {
@@ -133,6 +152,7 @@ it('passes over destroyed keys', async () => {
     rewrapped: 1,
     current: 0,
     conflicts: 0,
+    failed: [],
   })
 })
 

@@ -107,6 +107,8 @@ describe('publish ahead', () => {
     await world.clock.pass(2 * MINUTE)
     await kw.keys.revoke(key.id, 'leaked')
     expect(await states(kw)).toBe('v1 active, v2 compromised')
+    await expectCode(kw.keys.destroy(key.id, { override: { reason: 'never used' } }), 'ERR_DESTROY_REFUSED')
+    await world.clock.pass(20 * MINUTE) // now every process has heard of it
     await kw.keys.destroy(key.id, { override: { reason: 'never used' } })
     expect(await states(kw)).toBe('v1 active, v2 destroyed')
     expect(await kw.decrypt(await kw.encrypt('pii', 'y'))).toBe('y')
