@@ -32,7 +32,11 @@ export function wipe(...arrays: readonly (Uint8Array | undefined)[]): void {
   for (const array of arrays) array?.fill(0)
 }
 
-const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+/** The six bits of a character by its code. */
+const SIX_BITS = Uint8Array.from({ length: 256 }, (_, code) =>
+  Math.max(0, ALPHABET.indexOf(String.fromCharCode(code))),
+)
 /** Characters of more than one byte. */
 const WIDE = /[\u0100-\uffff]/
 /** Bits of the last character that no byte uses, by the length modulo 4. */
@@ -52,7 +56,7 @@ export function fromBase64url(text: string): Buffer | undefined {
   if (bytes.length !== Math.floor((text.length * 3) / 4)) return undefined
   if (WIDE.test(text)) return undefined
   const unused = UNUSED_BITS[rest] as number
-  if (unused !== 0 && (BASE64URL.indexOf(text.charAt(text.length - 1)) & unused) !== 0) return undefined
+  if (((SIX_BITS[text.charCodeAt(text.length - 1)] as number) & unused) !== 0) return undefined
   return bytes
 }
 

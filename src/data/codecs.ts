@@ -46,9 +46,11 @@ function unreadable(expected: FieldType): KeywrightError {
   })
 }
 
+/** Only where a replacement character came out can the bytes have been something else than UTF-8. */
 function text(plaintext: Buffer, expected: FieldType): string {
-  if (!isUtf8(plaintext)) throw unreadable(expected)
-  return plaintext.toString('utf8')
+  const decoded = plaintext.toString('utf8')
+  if (decoded.includes('\ufffd') && !isUtf8(plaintext)) throw unreadable(expected)
+  return decoded
 }
 
 /** A codec whose text form is parsed by `parse`; `undefined` from it means unreadable. */

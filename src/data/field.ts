@@ -54,11 +54,12 @@ export class Field<T> {
   /** Decrypts text or wire bytes; loads the key when needed. Throws ERR_DECRYPTION_FAILED and others. */
   async decrypt(value: string | Uint8Array, options?: RowOption): Promise<T> {
     const wire = parseCiphertext(value)
+    const aad = this.#aadFor(options?.row)
+    const opened = this.#ring.openIfReady(wire, aad)
+    if (opened !== undefined) return this.#codec.decode(opened)
     const id = keyIdOf(wire)
-    if (this.#ring.readyToOpen(id))
-      return this.#codec.decode(this.#ring.openSync(wire, this.#aadFor(options?.row)))
     if (this.#ring.records.byId(id) === undefined) await this.#rings.assertOwns(this.#ring, id)
-    return this.#codec.decode(await this.#ring.open(wire, this.#aadFor(options?.row)))
+    return this.#codec.decode(await this.#ring.open(wire, aad))
   }
 
   /** Decrypts without waiting. Throws ERR_KEY_NOT_LOADED for a key that is not open in this process. */

@@ -74,7 +74,8 @@ export class Keyring {
   /** Decrypts, loading what is missing. */
   async open(wire: Buffer, aad: Uint8Array): Promise<Buffer> {
     const id = keyIdOf(wire)
-    if (!this.#loadedToOpen(id)) await this.prepareKey(id)
+    const held = this.#cache.peek(id)
+    if (held === undefined || !this.#servesNow(held)) await this.prepareKey(id)
     if (this.policy.auditAccess) await this.#auditAccess('data.decrypt', id)
     return this.#open(wire, aad)
   }
@@ -84,9 +85,12 @@ export class Keyring {
     return !this.policy.auditAccess && this.#loadedToSeal()
   }
 
-  /** Whether `openSync` will do for this key. */
-  readyToOpen(id: number): boolean {
-    return !this.policy.auditAccess && this.#loadedToOpen(id)
+  /** The plaintext when nothing has to be loaded for it; an asynchronous caller need not wait then. */
+  openIfReady(wire: Buffer, aad: Uint8Array): Buffer | undefined {
+    const key = this.#cache.peek(keyIdOf(wire))
+    if (key === undefined || this.policy.auditAccess || !this.#servesNow(key)) return undefined
+    key.usesLeft--
+    return key.suite.open(key.key, wire, aad)
   }
 
   #seal(plaintext: string | Uint8Array, aad: Uint8Array): Buffer {
@@ -236,12 +240,9 @@ export class Keyring {
     )
   }
 
-  #loadedToOpen(id: number): boolean {
+  #servesNow(key: OpenKey): boolean {
     const now = this.#services.clock.now()
-    const key = this.#cache.peek(id)
-    return (
-      key !== undefined && now < key.opensUntil && this.records.isFresh(now) && this.#cache.isYoung(key, now)
-    )
+    return now < key.opensUntil && this.records.isFresh(now) && this.#cache.isYoung(key, now)
   }
 
   async #auditAccess(event: 'data.encrypt' | 'data.decrypt', keyId: number): Promise<void> {
