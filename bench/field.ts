@@ -8,7 +8,7 @@ import { interleave, printTable } from './kit.ts'
 const GOALS = { encryptSync: '≥ 0.90', decryptSync: '≥ 0.90', encrypt: '≥ 0.80', decrypt: '≥ 0.80' }
 
 export async function run(): Promise<void> {
-  await using kw = await createKeywright({ provider: memoryProvider(), store: await openStore('memory:') })
+  const kw = await createKeywright({ provider: memoryProvider(), store: await openStore('memory:') })
   const field = await kw.field('users.email').ready()
   const bare = bareLoop(Buffer.from('{"column":"email","keyring":"pii","table":"users"}'))
   for (const bytes of [10, 100, 16 * 1024]) {
@@ -29,4 +29,5 @@ export async function run(): Promise<void> {
     printTable(`decrypt a field of ${bytes} bytes`, decryption, GOALS)
     if (bytes === 100) console.log(`  stored: ${ours.length} characters   goal ≤ 184`)
   }
+  await kw.close()
 }

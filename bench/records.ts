@@ -9,7 +9,7 @@ const COUNT = 100_000
 const PER_TURN = 5_000
 
 export async function run(): Promise<void> {
-  await using kw = await createKeywright({ provider: memoryProvider(), store: await openStore('memory:') })
+  const kw = await createKeywright({ provider: memoryProvider(), store: await openStore('memory:') })
   const codec = kw.records({ table: 'customers' })
   const people = Array.from({ length: COUNT }, (_, id) => ({
     id,
@@ -66,4 +66,5 @@ export async function run(): Promise<void> {
     COUNT / PER_TURN,
   )
   printTable(`decrypt ${PER_TURN} records with 4 fields`, decryption, { 'decryptSync, a record': '≥ 0.80' })
+  await kw.close()
 }

@@ -27,7 +27,7 @@ export async function run(): Promise<void> {
     return
   }
   const { rivals } = (await import(new URL('rivals.mjs', folder).href)) as { rivals: readonly Rival[] }
-  await using kw = await createKeywright({ provider: memoryProvider(), store: await openStore('memory:') })
+  const kw = await createKeywright({ provider: memoryProvider(), store: await openStore('memory:') })
   const field = await kw.field('users.email').ready()
   const text = 'abcdefghij'.repeat(10)
   const bare = bareLoop(Buffer.from('{"column":"email","keyring":"pii","table":"users"}'))
@@ -57,4 +57,5 @@ export async function run(): Promise<void> {
   printTable('encrypt 100 bytes, beside others', await interleave(encryption, 15), goals)
   printTable('decrypt 100 bytes, beside others', await interleave(decryption, 15))
   for (const { name, note } of rivals) console.log(`  ${name}: ${note}`)
+  await kw.close()
 }

@@ -57,16 +57,19 @@ function importing(): void {
 }
 
 async function prepare(path: string, keyrings: number, masterKey: string): Promise<string> {
-  await using kw = await openAt(path, masterKey, true)
+  const kw = await openAt(path, masterKey, true)
   for (let tenant = 0; tenant < keyrings; tenant++) await kw.keys.create('pii', { tenant: `t${tenant}` })
+  await kw.close()
   return path
 }
 
 async function openAndEncrypt(path: string, masterKey: string): Promise<number> {
   const started = performance.now()
-  await using kw = await openAt(path, masterKey, false)
+  const kw = await openAt(path, masterKey, false)
   await kw.encrypt('pii', 'a value', { tenant: 't5' })
-  return performance.now() - started
+  const ms = performance.now() - started
+  await kw.close()
+  return ms
 }
 
 const openAt = (path: string, masterKey: string, create: boolean) =>

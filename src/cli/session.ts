@@ -45,11 +45,15 @@ export function openOptions(call: Call): OpenOptions {
 /** Opens, uses and closes. Warns when it turns out that the master key lies in clear. */
 export async function withKeywright<T>(call: Call, use: (keywright: Keywright) => Promise<T>): Promise<T> {
   const { open } = await import('../compose.ts')
-  await using keywright = await open(openOptions(call))
-  const result = await use(keywright)
-  if (!ROOT_SECRETS.some((name) => variable(call.io.env, name) !== undefined))
-    await warnOfClear(call, keywright)
-  return result
+  const keywright = await open(openOptions(call))
+  try {
+    const result = await use(keywright)
+    const isSealed = ROOT_SECRETS.some((name) => variable(call.io.env, name) !== undefined)
+    if (!isSealed) await warnOfClear(call, keywright)
+    return result
+  } finally {
+    await keywright.close()
+  }
 }
 
 async function warnOfClear({ output }: Call, keywright: Keywright): Promise<void> {

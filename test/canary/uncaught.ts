@@ -2,6 +2,6 @@
 import { open } from '../../src/index.ts'
 
 const [path = '', value = ''] = process.argv.slice(2)
-await using keywright = await open({ path })
+const keywright = await open({ path })
 await keywright.encrypt('pii', value)
 await keywright.decrypt(value)

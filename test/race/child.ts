@@ -51,6 +51,17 @@ async function go(): Promise<void> {
   await once(lines, 'line')
 }
 
+const instances: Keywright[] = []
+
+/** Opens the place; what was opened is closed before the answer is given. */
+async function opened(options?: { create: boolean }): Promise<Keywright> {
+  const keywright = await openPlace(place, options)
+  instances.push(keywright)
+  return keywright
+}
+
+const closeAll = () => Promise.all(instances.map((keywright) => keywright.close()))
+
 async function sealSome(keywright: Keywright, count: number): Promise<Sealed[]> {
   const keyring = await keywright.keyring('pii')
   const sealed: Sealed[] = []
@@ -63,14 +74,14 @@ async function sealSome(keywright: Keywright, count: number): Promise<Sealed[]> 
 
 const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
   async encrypt() {
-    await using keywright = await openPlace(place)
+    const keywright = await opened()
     await go()
     return await sealSome(keywright, 20) // before it is closed
   },
 
   async create(): Promise<CreateResult> {
     await go()
-    await using keywright = await openPlace(place, { create: true })
+    const keywright = await opened({ create: true })
     const sealed = await sealSome(keywright, 5)
     const [key] = await keywright.keys.list()
     const store = await openStore(`sqlite:${place.folder}/keys.db`)
@@ -80,7 +91,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
   },
 
   async rotate(): Promise<RotateResult> {
-    await using keywright = await openPlace(place)
+    const keywright = await opened()
     const before = await sealSome(keywright, 5)
     await go()
     const { rotated, key } = await keywright.keys.rotate('pii', { force: true, now: true })
@@ -89,7 +100,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
 
   /** Until the key is exhausted. The even processes use the form that does not wait. */
   async lease(): Promise<LeaseResult> {
-    await using keywright = await openPlace(place)
+    const keywright = await opened()
     const keyring = await keywright.keyring('pii')
     await go()
     for (let sealed = 0; ; sealed++) {
@@ -105,7 +116,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
 
   /** Tries to encrypt each time a line comes, and says how it went. */
   async tryOnDemand() {
-    await using keywright = await openPlace(place)
+    const keywright = await opened()
     const keyring = await keywright.keyring('pii')
     const { id } = (await keywright.keys.active('pii')) ?? { id: 0 }
     print({ id })
@@ -124,10 +135,13 @@ const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
 }
 
 try {
-  print({ value: await COMMANDS[command]?.() })
+  const value = await COMMANDS[command]?.()
+  await closeAll()
+  print({ value })
 } catch (error) {
   const { code, message } = error as { code?: string; message?: string }
   print({ code, message })
+  await closeAll()
 }
 lines.close()
 process.stdin.destroy()

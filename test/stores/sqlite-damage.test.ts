@@ -1,4 +1,5 @@
 /** Files of the SQLite store that are older, newer, damaged or edited by hand. */
+
 import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -12,6 +13,7 @@ import {
   schemaVersion,
 } from '../../stores/sqlite/schema.ts'
 import openSqliteStore from '../../stores/sqlite.ts'
+import { cutsTextAtNul } from '../kit/node.ts'
 import { testFolders } from './support/folder.ts'
 import { copyOpenFile } from './support/processes.ts'
 import { listAll, recordOf } from './support/records.ts'
@@ -176,7 +178,8 @@ const DAMAGES: readonly (readonly [sql: string, member: string])[] = [
 ]
 
 describe('sqlite store: damaged rows', () => {
-  it.each(DAMAGES)('names the key whose row says %s', async (sql, member) => {
+  it.for(DAMAGES)('names the key whose row says %s', async ([sql, member], { skip }) => {
+    if (cutsTextAtNul && sql.includes('char(0)')) skip(cutsTextAtNul)
     const path = await storeFile()
     edit(path, `PRAGMA ignore_check_constraints = ON; UPDATE key_records SET ${sql} WHERE id = 2`)
     const store = await open(path)

@@ -126,7 +126,8 @@ describe('a failure', () => {
   /** Runs the writer; resolves to its exit code and what it said. */
   function run(command: string, args: string[], ids: { uid?: number; gid?: number } = {}) {
     return new Promise<{ code: unknown; out: string; err: string }>((resolve) => {
-      execFile(command, args, { ...ids, cwd: '/' }, (error, out, err) =>
+      const env = { ...process.env, NODE_NO_WARNINGS: '1' } // Node 22 warns of SQLite
+      execFile(command, args, { ...ids, cwd: '/', env }, (error, out, err) =>
         resolve({ code: error?.code ?? 0, out, err }),
       )
     })

@@ -63,8 +63,8 @@ function plaintextSize(bytes: number, key: KeyInfo | undefined): string {
 async function findKey(call: Call, keyId: number): Promise<KeyInfo | undefined> {
   try {
     const { open } = await import('../../compose.ts')
-    await using keywright = await open(openOptions(call))
-    return await keywright.keys.describe(keyId)
+    const keywright = await open(openOptions(call))
+    return await keywright.keys.describe(keyId).finally(() => keywright.close())
   } catch (error) {
     if (!(error instanceof KeywrightError)) throw error
     await call.output.note(

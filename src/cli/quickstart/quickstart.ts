@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
 import { open } from '../../compose.ts'
 import { inspect } from '../../data/inspect.ts'
 import type { RecordCodec } from '../../data/records.ts'
@@ -50,11 +51,11 @@ interface Place {
 
 /** Runs it; throws when a single value does not come back. */
 export async function quickstart(options: QuickstartOptions): Promise<void> {
-  const { csv, folder, print } = options
+  const { csv, folder } = options
   const started = performance.now()
   const columns = await readHeader(csv)
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  await using kw = await open({
+  const kw = await open({
     backend: 'file',
     path: join(folder, 'master.keys'),
     storeUrl: `sqlite:${join(folder, 'keys.db')}`,
@@ -64,25 +65,41 @@ export async function quickstart(options: QuickstartOptions): Promise<void> {
     create: true,
     actor: 'quickstart',
   })
-  const name = basename(csv).replace(/\.[^.]*$/, '')
-  const choices = chooseColumns(kw.policy, name, columns, options.fields)
-  const search = chooseSearchColumn(choices, options.search)
   const { DatabaseSync } = await import('node:sqlite')
   const database = new DatabaseSync(join(folder, 'app.db'))
   try {
-    const table = new ExampleTable(database, name, columns, search)
-    const records = kw.records({ table: name, row: 'row_number', fields: fieldsOf(choices) })
-    const place: Place = { kw, table, records, name, search, choices, print }
-    await printChoices(print, choices)
-    const count = await load(place, csv)
-    await encryptRows(place, count)
-    await compare(place, csv)
-    await searchRow(place)
-    await rotate(place)
-    await finish(place, folder, performance.now() - started)
+    await runAll(kw, database, columns, options)
+    const seconds = ((performance.now() - started) / 1000).toFixed(1)
+    await options.print.step(
+      `done in ${seconds} s; everything is in ${folder}/ (root.key opens it: delete the folder to start over)`,
+    )
+    await printNext(options.print)
   } finally {
     database.close()
+    await kw.close()
   }
+}
+
+async function runAll(
+  kw: Keywright,
+  database: DatabaseSync,
+  columns: readonly string[],
+  options: QuickstartOptions,
+): Promise<void> {
+  const { csv, print } = options
+  const name = basename(csv).replace(/\.[^.]*$/, '')
+  const choices = chooseColumns(kw.policy, name, columns, options.fields)
+  const search = chooseSearchColumn(choices, options.search)
+  const table = new ExampleTable(database, name, columns, search)
+  const records = kw.records({ table: name, row: 'row_number', fields: fieldsOf(choices) })
+  const place: Place = { kw, table, records, name, search, choices, print }
+  await printChoices(print, choices)
+  const count = await load(place, csv)
+  await encryptRows(place, count)
+  await compare(place, csv)
+  await searchRow(place)
+  await rotate(place)
+  await showKeys(place)
 }
 
 function fieldsOf(choices: readonly ColumnChoice[]): Record<string, { keyType: string; as: 'string' }> {
@@ -250,15 +267,15 @@ function keyIdOf(value: string | null | undefined): string {
   return found.kind === 'envelope' ? '-' : String(found.keyId)
 }
 
-async function finish({ kw, print }: Place, folder: string, ms: number): Promise<void> {
+async function showKeys({ kw, print }: Place): Promise<void> {
   await print.step('keys:')
   for (const line of keyTable(await kw.keys.list(), Date.now())) await print.line(line)
   const report = await kw.verifyAudit()
   if (!report.ok) throw new KeywrightError('ERR_AUDIT_TAMPERED', 'the audit log does not verify')
   await print.step(`audit log verified: ${report.records} records, the chain is whole`)
-  await print.step(
-    `done in ${(ms / 1000).toFixed(1)} s; everything is in ${folder}/ (root.key opens it: delete the folder to start over)`,
-  )
+}
+
+async function printNext(print: Print): Promise<void> {
   await print.step('next:')
   const width = Math.max(...NEXT.map(([label]) => label.length))
   for (const [label, command] of NEXT) await print.line(`${label.padEnd(width)}  ${command}`)
