@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { canonicalBytes } from '../../src/crypto/canonical.ts'
 import { parseCiphertext } from '../../src/crypto/ciphertext.ts'
+import { Workplace } from '../e2e/cli-kit.ts'
 import { policyWith, World } from '../kit/world.ts'
 import { openTinkPeer, TinkPeerError } from './tink-peer.ts'
 
@@ -80,6 +81,20 @@ if ('missing' in tink) {
       const back = await kw.encrypt(keyType, 'to Tink', { tenant: 'made-by-tink' })
       expect((await tink.decrypt(keyset, parseCiphertext(back), tenantAad)).toString()).toBe('to Tink')
     })
+  })
+
+  it('what the command line encrypted, with the keyset that it exported', async () => {
+    const place = new Workplace()
+    try {
+      await place.init()
+      const sealed = await place.encrypt('ada@example.org\n', '--field', 'users.email', '--row', '42')
+      const { out, err, code } = await place.keywright(['keyset', 'export', 'pii', '--clear', '--yes'])
+      expect(code, err).toBe(0)
+      const aad = aadOf('{"column":"email","keyring":"pii","row":"42","table":"users"}')
+      expect((await tink.decrypt(out, parseCiphertext(sealed), aad)).toString()).toBe('ada@example.org')
+    } finally {
+      place.leave()
+    }
   })
 
   it('typed values are the text that the format says', async () => {

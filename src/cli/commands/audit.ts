@@ -4,7 +4,7 @@ import type { AuditFilter } from '../../audit/log.ts'
 import type { AuditReport } from '../../audit/verify.ts'
 import { didYouMean } from '../../nearest.ts'
 import { type Call, wrongUse } from '../call.ts'
-import { configuration, withKeywright } from '../session.ts'
+import { configuration, withKeywright } from '../opened.ts'
 import { count, paint, printable } from '../text.ts'
 import { parseCount, parseKeyId, parseTime } from '../values.ts'
 

@@ -1,7 +1,7 @@
 /** `check`: health. */
 import type { HealthState } from '../../keys/health.ts'
 import type { Call } from '../call.ts'
-import { withKeywright } from '../session.ts'
+import { withKeywright } from '../opened.ts'
 import type { Style } from '../text.ts'
 
 const STYLES: Readonly<Record<HealthState, Style>> = { ok: 'green', degraded: 'yellow', failed: 'red' }

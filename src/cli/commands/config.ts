@@ -5,8 +5,8 @@ import { describeSecret, describeSetting, from, prefer, type Sourced } from '../
 import { type Environment, variable } from '../../config/environment.ts'
 import { type EffectiveSetting, MASKED } from '../../config/setting.ts'
 import type { Call } from '../call.ts'
+import { configuration } from '../opened.ts'
 import { selectedBackend } from '../selected.ts'
-import { configuration } from '../session.ts'
 import type { Cell } from '../text.ts'
 
 type Row = EffectiveSetting & { readonly variable?: string }

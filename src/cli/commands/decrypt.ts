@@ -3,8 +3,8 @@ import type { FieldType } from '../../data/codecs.ts'
 import type { Keywright } from '../../keywright.ts'
 import { keyringFor } from '../../policy/evaluate.ts'
 import { type Call, wrongUse } from '../call.ts'
+import { withKeywright } from '../opened.ts'
 import { type Place, parsePlace } from '../place.ts'
-import { withKeywright } from '../session.ts'
 import { readValue } from '../values.ts'
 
 /** The first byte of a ciphertext in binary form. */

@@ -6,8 +6,8 @@ import { KeywrightError } from '../../errors.ts'
 import type { Keywright } from '../../keywright.ts'
 import { keyringFor } from '../../policy/evaluate.ts'
 import { type Call, wrongUse } from '../call.ts'
+import { withKeywright } from '../opened.ts'
 import { type Place, parsePlace } from '../place.ts'
-import { withKeywright } from '../session.ts'
 import { readValue } from '../values.ts'
 
 export async function encrypt(call: Call): Promise<undefined> {

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import type { NormaliserName } from '../../data/normalisers.ts'
 import { KeywrightError } from '../../errors.ts'
 import type { Call } from '../call.ts'
-import { withKeywright } from '../session.ts'
+import { withKeywright } from '../opened.ts'
 import { readValue } from '../values.ts'
 
 export async function hash(call: Call): Promise<undefined> {

@@ -5,7 +5,7 @@ import { KeywrightError } from '../../errors.ts'
 import type { KeyInfo } from '../../keys/views.ts'
 import type { Call } from '../call.ts'
 import { STATE_STYLES } from '../key-view.ts'
-import { openOptions } from '../session.ts'
+import { openOptions } from '../opened.ts'
 import { readValue } from '../values.ts'
 
 const SALT_BYTES = 12

@@ -3,7 +3,7 @@ import type { KeyManager, RotationReport } from '../../keys/manager.ts'
 import type { KeyInfo } from '../../keys/views.ts'
 import { type Call, wrongUse } from '../call.ts'
 import { keyJson } from '../key-view.ts'
-import { withKeywright } from '../session.ts'
+import { withKeywright } from '../opened.ts'
 import { relative } from '../text.ts'
 import { parseKeyId } from '../values.ts'
 

@@ -3,7 +3,7 @@ import { keyringFor } from '../../policy/evaluate.ts'
 import type { KeyState } from '../../store.ts'
 import type { Call } from '../call.ts'
 import { KEY_COLUMNS, keyFacts, keyJson, keyRow } from '../key-view.ts'
-import { withKeywright } from '../session.ts'
+import { withKeywright } from '../opened.ts'
 import { parseKeyId } from '../values.ts'
 
 export async function listKeys(call: Call): Promise<undefined> {

@@ -2,8 +2,8 @@
 import type { RewrapResult } from '../../keys/rewrap.ts'
 import type { MasterKeyDescription } from '../../provider.ts'
 import { type Call, wrongUse } from '../call.ts'
+import { configuration, withKeywright, withProviders } from '../opened.ts'
 import { Progress } from '../progress.ts'
-import { configuration, withKeywright, withProviders } from '../session.ts'
 import { type Cell, count, instant } from '../text.ts'
 
 interface Master extends MasterKeyDescription {

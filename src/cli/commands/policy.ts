@@ -6,7 +6,7 @@ import type { Explanation } from '../../policy/explain.ts'
 import type { KeyTypePlan, PolicyPlan } from '../../policy/plan.ts'
 import type { Policy } from '../../policy/policy.ts'
 import type { Call } from '../call.ts'
-import { configuration, openOptions, policyInForce, withKeywright } from '../session.ts'
+import { configuration, openOptions, policyInForce, withKeywright } from '../opened.ts'
 import { count, paint } from '../text.ts'
 
 export async function explainPolicy(call: Call): Promise<number> {

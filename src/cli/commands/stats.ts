@@ -2,7 +2,7 @@
 import type { KeyStatistics } from '../../keys/views.ts'
 import { formatSize } from '../../policy/size.ts'
 import type { Call } from '../call.ts'
-import { withKeywright } from '../session.ts'
+import { withKeywright } from '../opened.ts'
 import { type Cell, count, instant } from '../text.ts'
 
 export async function stats(call: Call): Promise<undefined> {

@@ -3,7 +3,7 @@ import { BACKENDS, type Configuration } from '../../compose.ts'
 import { readEnvironment, unknownVariables, VARIABLES } from '../../config/environment.ts'
 import { KeywrightError } from '../../errors.ts'
 import type { Call } from '../call.ts'
-import { configuration } from '../session.ts'
+import { configuration } from '../opened.ts'
 import { count } from '../text.ts'
 import { type Finding, failed, ok, warning } from './finding.ts'
 

@@ -9,7 +9,7 @@ import { replaceFile } from '../../files/atomic.ts'
 import { ProviderCalls } from '../../keys/provider-calls.ts'
 import type { Call } from '../call.ts'
 import { cannotWrite } from '../io.ts'
-import { actor, clockOf } from '../session.ts'
+import { actor, clockOf } from '../opened.ts'
 import type { RootChoice } from './root-secret.ts'
 import { masterName, type Survey } from './survey.ts'
 

@@ -14,8 +14,8 @@ import { variable } from '../../config/environment.ts'
 import { KeywrightError } from '../../errors.ts'
 import { ProviderCalls } from '../../keys/provider-calls.ts'
 import type { Call } from '../call.ts'
+import { clockOf, openOptions } from '../opened.ts'
 import { selectedBackend } from '../selected.ts'
-import { clockOf, openOptions } from '../session.ts'
 import { type RootChoice, rootOptions } from './root-secret.ts'
 
 const TIMEOUT_MS = 10_000
