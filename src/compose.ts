@@ -164,7 +164,7 @@ export async function configure(options: OpenOptions = {}): Promise<Configuratio
   const beside = besideKeyFile(typeof main.options['path'] === 'string' ? main.options['path'] : undefined)
   return {
     environment,
-    policy,
+    policy: { ...policy, providers: inForce(providers) },
     policySource: { value: document?.path ?? 'default policy', source: document?.source ?? 'default' },
     providers,
     storeUrl: prefer(
@@ -175,6 +175,13 @@ export async function configure(options: OpenOptions = {}): Promise<Configuratio
     rootSecret: await readRootSecret(options, environment),
     production: environment['NODE_ENV'] === 'production',
   }
+}
+
+/** The provider instances as they will be, those that only the environment names included. */
+function inForce(providers: readonly PlannedProvider[]): Policy['providers'] {
+  return Object.fromEntries(
+    providers.map(({ name, backend, options }) => [name, { type: backend.name, options }]),
+  )
 }
 
 function auditOf(

@@ -20,12 +20,18 @@ export async function createKeywright(parts: KeywrightParts): Promise<Keywright>
   return new (await import('./keywright.ts')).Keywright(parts)
 }
 
+export interface ParsePolicyOptions {
+  /** The provider of key types that name none. @default what the document says */
+  readonly provider?: string
+}
+
 /**
  * Checks a policy document and resolves it; an empty one is the default policy. Throws ERR_POLICY_INVALID with
  * everything that is wrong with it.
  */
-export async function parsePolicy(document: unknown = {}): Promise<Policy> {
-  return (await import('./policy/document.ts')).parsePolicyDocument(document)
+export async function parsePolicy(document: unknown = {}, options: ParsePolicyOptions = {}): Promise<Policy> {
+  const { parsePolicyDocument } = await import('./policy/document.ts')
+  return parsePolicyDocument(document, { overrides: options })
 }
 
 /** Encrypts bytes into one self-contained blob: a fresh data key travels with them, wrapped by the provider. */

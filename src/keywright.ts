@@ -209,7 +209,9 @@ export class Keywright implements AsyncDisposable {
     for await (const info of eachKeyInfo(this.#services)) {
       keys.push({ ...info, wrappedBy: info.wraps.map(({ provider }) => provider) })
     }
-    return planPolicy(this.policy, withoutOptions(after), keys, this.#services.clock.now())
+    // The providers are parts of this Keywright: a policy neither adds nor removes them.
+    const planned = { ...after, providers: this.policy.providers }
+    return planPolicy(this.policy, planned, keys, this.#services.clock.now())
   }
 
   /** How well provider, store, policy and keyrings stand. Never rejects. */
