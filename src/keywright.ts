@@ -34,7 +34,6 @@ import type { KeyProvider } from './provider.ts'
 import type { KeyStore } from './store.ts'
 
 const BLIND_INDEX = 'blind_index'
-const DEFAULT_TIMEOUT_MS = 10_000
 
 /** What a Keywright is composed of. It owns them from then on: `close` closes them. */
 export interface KeywrightParts {
@@ -72,8 +71,7 @@ export class Keywright implements AsyncDisposable {
   constructor(parts: KeywrightParts) {
     const providers = Array.isArray(parts.provider) ? parts.provider : [parts.provider as KeyProvider]
     const clock = parts.clock ?? systemClock
-    const timeoutMs = parts.providerTimeoutMs ?? DEFAULT_TIMEOUT_MS
-    const calls = new ProviderCalls({ providers, timeoutMs, now: () => clock.now() })
+    const calls = new ProviderCalls({ providers, timeoutMs: parts.providerTimeoutMs, now: () => clock.now() })
     this.policy = withoutOptions(parts.policy ?? defaultPolicy({ provider: calls.names[0] ?? '' }))
     for (const { provider } of Object.values(this.policy.keyTypes)) calls.get(provider)
     this.#actor = parts.actor ?? ''
@@ -106,10 +104,7 @@ export class Keywright implements AsyncDisposable {
     const { all = false, ...tenant } = options
     const rings =
       keyTypes?.map((keyType) => this.#rings.get(this.#name(keyType, tenant))) ?? this.#rings.loaded
-    for (const ring of rings) {
-      await ring.prepare()
-      if (all) await ring.prepareAll()
-    }
+    for (const ring of rings) await this.#rings.ready(ring, all)
     return this
   }
 

@@ -2,17 +2,12 @@
 import { userInfo } from 'node:os'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Configuration, OpenOptions } from '../compose.ts'
-import { variable } from '../config/environment.ts'
+import { rootSecretVariables } from '../config/environment.ts'
 import { KeywrightError } from '../errors.ts'
 import type { ProviderCalls } from '../keys/provider-calls.ts'
 import type { Keywright } from '../keywright.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Call } from './call.ts'
-
-/** Deadline of one provider call, in ms. */
-const PROVIDER_TIMEOUT_MS = 10_000
-
-const ROOT_SECRETS = ['ENCRYPTION_MASTER_KEY', 'ENCRYPTION_MASTER_KEY_FILE', 'ENCRYPTION_MASTER_PASSWORD']
 
 /** The program's clock. */
 export function clockOf({ io }: Pick<Call, 'io'>): Clock {
@@ -48,8 +43,7 @@ export async function withKeywright<T>(call: Call, use: (keywright: Keywright) =
   const keywright = await open(openOptions(call))
   try {
     const result = await use(keywright)
-    const isSealed = ROOT_SECRETS.some((name) => variable(call.io.env, name) !== undefined)
-    if (!isSealed) await warnOfClear(call, keywright)
+    if (rootSecretVariables(call.io.env).length === 0) await warnOfClear(call, keywright)
     return result
   } finally {
     await keywright.close()
@@ -73,7 +67,7 @@ export async function withProviders<T>(call: Call, use: (calls: ProviderCalls) =
   const { openProviders } = await import('../compose.ts')
   const { ProviderCalls } = await import('../keys/provider-calls.ts')
   const providers = await openProviders(await configuration(call), false)
-  const calls = new ProviderCalls({ providers, timeoutMs: PROVIDER_TIMEOUT_MS, now: call.io.now })
+  const calls = new ProviderCalls({ providers, now: call.io.now })
   try {
     return await use(calls)
   } finally {

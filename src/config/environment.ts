@@ -85,8 +85,13 @@ const ROOT_SECRETS: readonly VariableName[] = [
   'ENCRYPTION_MASTER_PASSWORD',
 ]
 
+/** The variables that are set and hold, or name, the root secret. */
+export function rootSecretVariables(environment: Environment): VariableName[] {
+  return ROOT_SECRETS.filter((name) => variable(environment, name) !== undefined)
+}
+
 function rootSecretProblems(environment: Environment): string[] {
-  const set = ROOT_SECRETS.filter((name) => variable(environment, name) !== undefined)
+  const set = rootSecretVariables(environment)
   return set.length > 1 ? [`${set.join(' and ')} are both set: there is one root secret`] : []
 }
 

@@ -18,7 +18,6 @@ import { decodeWrappedKey, encodeWrappedKey } from '../keys/wrapped-key.ts'
 import type { KeyProvider, WrapContext } from '../provider.ts'
 
 const DATA_KEY_BYTES = 32
-const TIMEOUT_MS = 10_000
 
 /** Encrypts `plaintext` under a fresh data key that `provider` wraps. One provider call. */
 export async function seal(provider: KeyProvider, plaintext: Uint8Array, context: Context): Promise<Buffer> {
@@ -63,4 +62,4 @@ function wrapContext(aad: Uint8Array): WrapContext {
 }
 
 const callsOf = (providers: readonly KeyProvider[]): ProviderCalls =>
-  new ProviderCalls({ providers, timeoutMs: TIMEOUT_MS, now: Date.now })
+  new ProviderCalls({ providers, now: Date.now })

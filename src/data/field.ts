@@ -1,7 +1,7 @@
 /** A field: one column with its key type, its type and its context, bound once and used many times. */
 
 import type { Context } from '../crypto/canonical.ts'
-import { keyIdOf, parseCiphertext, toText } from '../crypto/ciphertext.ts'
+import { parseCiphertext, toText } from '../crypto/ciphertext.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { Keyrings } from '../keys/keyrings.ts'
 import { bindPlace, type FieldPlace, placeContext } from './binding.ts'
@@ -55,28 +55,19 @@ export class Field<T> {
   async decrypt(value: string | Uint8Array, options?: RowOption): Promise<T> {
     const wire = parseCiphertext(value)
     const aad = this.#aadFor(options?.row)
-    const opened = this.#ring.openIfReady(wire, aad)
-    if (opened !== undefined) return this.#codec.decode(opened)
-    const id = keyIdOf(wire)
-    if (this.#ring.records.byId(id) === undefined) await this.#rings.assertOwns(this.#ring, id)
-    return this.#codec.decode(await this.#ring.open(wire, aad))
+    const opened = this.#ring.openIfReady(wire, aad) ?? (await this.#rings.open(this.#ring, wire, aad))
+    return this.#codec.decode(opened)
   }
 
   /** Decrypts without waiting. Throws ERR_KEY_NOT_LOADED for a key that is not open in this process. */
   decryptSync(value: string | Uint8Array, options?: RowOption): T {
     const wire = parseCiphertext(value)
-    const aad = this.#aadFor(options?.row)
-    try {
-      return this.#codec.decode(this.#ring.openSync(wire, aad))
-    } catch (error) {
-      throw this.#rings.explain(error, this.#ring, keyIdOf(wire))
-    }
+    return this.#codec.decode(this.#rings.openSync(this.#ring, wire, this.#aadFor(options?.row)))
   }
 
   /** Loads the keyring: the active key, with `all` every key that may decrypt. */
   async ready(options: { readonly all?: boolean } = {}): Promise<this> {
-    await this.#ring.prepare()
-    if (options.all === true) await this.#ring.prepareAll()
+    await this.#rings.ready(this.#ring, options.all)
     return this
   }
 }

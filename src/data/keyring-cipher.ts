@@ -1,7 +1,7 @@
 /** A keyring as applications hold it: values in, `kw1.…` out, with a context that may differ from call to call. */
 
 import { type Context, canonicalBytes } from '../crypto/canonical.ts'
-import { keyIdOf, parseCiphertext, toText } from '../crypto/ciphertext.ts'
+import { parseCiphertext, toText } from '../crypto/ciphertext.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { Keyrings } from '../keys/keyrings.ts'
 import { placeContext } from './binding.ts'
@@ -52,9 +52,7 @@ export class KeyringCipher {
   ): Promise<FieldTypes[K]> {
     const codec = codecFor(options.as ?? ('string' as K))
     const wire = parseCiphertext(value)
-    const id = keyIdOf(wire)
-    if (this.#ring.records.byId(id) === undefined) await this.#rings.assertOwns(this.#ring, id)
-    return codec.decode(await this.#ring.open(wire, this.#aad(options)))
+    return codec.decode(await this.#rings.open(this.#ring, wire, this.#aad(options)))
   }
 
   /** Decrypts without waiting. Throws ERR_KEY_NOT_LOADED for a key that is not open in this process. */
@@ -64,18 +62,12 @@ export class KeyringCipher {
   ): FieldTypes[K] {
     const codec = codecFor(options.as ?? ('string' as K))
     const wire = parseCiphertext(value)
-    const aad = this.#aad(options)
-    try {
-      return codec.decode(this.#ring.openSync(wire, aad))
-    } catch (error) {
-      throw this.#rings.explain(error, this.#ring, keyIdOf(wire))
-    }
+    return codec.decode(this.#rings.openSync(this.#ring, wire, this.#aad(options)))
   }
 
   /** Opens the active key, with `all` every key that may decrypt. */
   async ready(options: { readonly all?: boolean } = {}): Promise<this> {
-    await this.#ring.prepare()
-    if (options.all === true) await this.#ring.prepareAll()
+    await this.#rings.ready(this.#ring, options.all)
     return this
   }
 

@@ -1,4 +1,5 @@
 /** The keyrings of this process: made on demand, bounded in number, maintained by one timer, found by key id. */
+import { keyIdOf } from '../crypto/ciphertext.ts'
 import { KeywrightError } from '../errors.ts'
 import type { KeyRecord } from '../store.ts'
 import { Keyring } from './keyring.ts'
@@ -108,8 +109,30 @@ export class Keyrings {
     await this.#rings.get(name)?.records.refreshAfterWrite()
   }
 
+  /** Decrypts under a key of `ring`, loading what is missing. A key of another keyring is refused as such. */
+  async open(ring: Keyring, wire: Buffer, aad: Uint8Array): Promise<Buffer> {
+    const id = keyIdOf(wire)
+    if (ring.records.byId(id) === undefined) await this.assertOwns(ring, id)
+    return ring.open(wire, aad)
+  }
+
+  /** The same without waiting. */
+  openSync(ring: Keyring, wire: Buffer, aad: Uint8Array): Buffer {
+    try {
+      return ring.openSync(wire, aad)
+    } catch (error) {
+      throw this.#explain(error, ring, keyIdOf(wire))
+    }
+  }
+
+  /** Opens the active key of `ring`, with `all` every key that may decrypt. */
+  async ready(ring: Keyring, all = false): Promise<void> {
+    await ring.prepare()
+    if (all) await ring.prepareAll()
+  }
+
   /** The error to throw: a key of another loaded keyring is not "not loaded". */
-  explain(error: unknown, ring: Keyring, id: number): unknown {
+  #explain(error: unknown, ring: Keyring, id: number): unknown {
     if (!(error instanceof KeywrightError) || error.code !== 'ERR_KEY_NOT_LOADED') return error
     const owner = this.withKeySync(id)
     return owner !== undefined && owner !== ring ? otherKeyring(ring.name, id) : error

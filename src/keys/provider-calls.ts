@@ -9,6 +9,7 @@ import { isProviderName } from '../policy/names.ts'
 import type { CallOptions, KeyProvider, MasterKeyDescription, WrapContext, WrappedKey } from '../provider.ts'
 
 const DIGEST_BYTES = 32
+const DEFAULT_TIMEOUT_MS = 10_000
 
 /** How many calls were made of each provider, and when one last succeeded. */
 export interface ProviderCounters {
@@ -28,8 +29,8 @@ class Counters implements ProviderCounters {
 
 export interface ProviderCallsOptions {
   readonly providers: readonly KeyProvider[]
-  /** Deadline of one call in ms. */
-  readonly timeoutMs: number
+  /** Deadline of one call in ms. @default 10_000 */
+  readonly timeoutMs?: number | undefined
   readonly now: () => number
 }
 
@@ -51,7 +52,7 @@ export class ProviderCalls {
       this.#counters.set(provider.name, new Counters())
     }
     this.#providers = providers
-    this.#timeoutMs = options.timeoutMs
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
     this.#now = options.now
   }
 

@@ -59,34 +59,33 @@ export class UsageLease {
 
   /** Reports the bytes that were encrypted so far. */
   async report(): Promise<void> {
-    const add = { messages: 0, bytes: this.#takeBytes() }
-    try {
-      await this.#store.addUsage(this.keyId, add, this.#maxMessages)
-    } catch (error) {
-      this.bytes += add.bytes
-      throw error
-    }
+    await this.#add(0)
   }
 
   async #lease(): Promise<void> {
-    const add = this.#nextBlock()
+    this.#accept(await this.#add(this.#block))
+    if (this.left <= 0) throw this.#exhausted()
+  }
+
+  /** Adds messages, and the bytes since the last report; those of a failed call are reported with the next one. */
+  async #add(messages: number): Promise<UsageGrant | undefined> {
+    const bytes = this.#takeBytes()
     try {
-      this.#accept(await this.#store.addUsage(this.keyId, add, this.#maxMessages))
+      return await this.#store.addUsage(this.keyId, { messages, bytes }, this.#maxMessages)
     } catch (error) {
-      this.bytes += add.bytes
+      this.bytes += bytes
       throw error
     }
-    if (this.left <= 0) throw this.#exhausted()
   }
 
   /** The same without waiting, where the store can. False where it cannot. */
   refillSync(): boolean {
     if (this.#store.addUsageSync === undefined) return false
-    const add = this.#nextBlock()
+    const bytes = this.#takeBytes()
     try {
-      this.#accept(this.#store.addUsageSync(this.keyId, add, this.#maxMessages))
+      this.#accept(this.#store.addUsageSync(this.keyId, { messages: this.#block, bytes }, this.#maxMessages))
     } catch (error) {
-      this.bytes += add.bytes
+      this.bytes += bytes
       throw error
     }
     if (this.left <= 0) throw this.#exhausted()
@@ -97,10 +96,8 @@ export class UsageLease {
   async release(): Promise<void> {
     await this.#refilling?.catch(() => undefined)
     const unused = Math.max(0, this.left)
-    const bytes = this.#takeBytes()
     this.left = 0
-    if (unused === 0 && bytes === 0) return
-    await this.#store.addUsage(this.keyId, { messages: -unused, bytes }, this.#maxMessages)
+    if (unused > 0 || this.bytes > 0) await this.#add(-unused)
   }
 
   #exhausted(): KeywrightError {
@@ -112,11 +109,6 @@ export class UsageLease {
         details: { keyId: this.keyId, maxMessages: this.#maxMessages },
       },
     )
-  }
-
-  /** What to ask for: a block of messages and the bytes to report. */
-  #nextBlock(): KeyUsage {
-    return { messages: this.#block, bytes: this.#takeBytes() }
   }
 
   #takeBytes(): number {

@@ -15,7 +15,6 @@ import { checkFileMode } from './files.ts'
 import { type Finding, failed, ok, warning } from './finding.ts'
 import { findingOf } from './settings.ts'
 
-const TIMEOUT_MS = 10_000
 /** Clocks of machines that share a log differ a little. */
 const MAX_AHEAD_MS = 60_000
 
@@ -40,7 +39,7 @@ async function checkProviders(call: Call, decided: Configuration): Promise<Findi
   let calls: ProviderCalls
   try {
     const providers = await openProviders(decided, false)
-    calls = new ProviderCalls({ providers, timeoutMs: TIMEOUT_MS, now: call.io.now })
+    calls = new ProviderCalls({ providers, now: call.io.now })
   } catch (error) {
     return [findingOf('provider', error)]
   }

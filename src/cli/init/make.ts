@@ -13,8 +13,6 @@ import { actor, clockOf } from '../opened.ts'
 import type { RootChoice } from './root-secret.ts'
 import { masterName, type Survey } from './survey.ts'
 
-const TIMEOUT_MS = 10_000
-
 export interface Thing {
   readonly what: string
   readonly path: string
@@ -62,7 +60,7 @@ async function makeMaster(call: Call, found: Survey, root: RootChoice, audit: Au
     const sealed = root.kind !== 'unsealed'
     await audit.append({ event: 'master.create', details: { provider: provider.name, sealed } })
     const providers = await openProviders(configuration, true)
-    const calls = new ProviderCalls({ providers, timeoutMs: TIMEOUT_MS, now: call.io.now })
+    const calls = new ProviderCalls({ providers, now: call.io.now })
     await calls.describe(provider.name).finally(() => calls.close())
   } catch (error) {
     // The key file was not made, so nothing needs the root key.

@@ -1,7 +1,7 @@
 /** Which root secret is to seal the key file: given by environment or option, or asked for. */
 import { randomBytes } from 'node:crypto'
 import type { OpenOptions } from '../../compose.ts'
-import { variable } from '../../config/environment.ts'
+import { rootSecretVariables, variable } from '../../config/environment.ts'
 import { KeywrightError } from '../../errors.ts'
 import { type Call, wrongUse } from '../call.ts'
 import { askSecret, askText, choose } from '../prompts.ts'
@@ -16,13 +16,11 @@ export type RootChoice =
   /** No master key is made. */
   | { readonly kind: 'unchanged' }
 
-const VARIABLES = ['ENCRYPTION_MASTER_KEY', 'ENCRYPTION_MASTER_KEY_FILE', 'ENCRYPTION_MASTER_PASSWORD']
-
 /** What options and environment say. Throws ERR_ARGUMENT_INVALID when they contradict each other. */
 export function givenSecret({ io, options }: Call): RootChoice | undefined {
   const path = options.text('rootKeyFile')
   const unsealed = options.flag('unsealed')
-  const set = VARIABLES.filter((name) => variable(io.env, name) !== undefined)
+  const set = rootSecretVariables(io.env)
   if (unsealed && (path !== undefined || set.length > 0)) {
     throw wrongUse(
       `--unsealed contradicts ${path === undefined ? set.join(' and ') : '--root-key-file'}`,

@@ -18,8 +18,6 @@ import { clockOf, openOptions } from '../opened.ts'
 import { selectedBackend } from '../selected.ts'
 import { type RootChoice, rootOptions } from './root-secret.ts'
 
-const TIMEOUT_MS = 10_000
-
 export interface Survey {
   readonly configuration: Configuration
   /** The provider whose master key is made. */
@@ -82,7 +80,7 @@ async function surveyMaster(
   name: string,
 ): Promise<Pick<Survey, 'master' | 'masterProblem'>> {
   const providers = await openProviders(configuration, false)
-  const calls = new ProviderCalls({ providers, timeoutMs: TIMEOUT_MS, now: call.io.now })
+  const calls = new ProviderCalls({ providers, now: call.io.now })
   try {
     await calls.describe(name)
     return { master: 'exists' }

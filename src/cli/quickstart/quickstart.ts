@@ -7,6 +7,7 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { open } from '../../compose.ts'
+import type { BlindIndex } from '../../data/blind-index.ts'
 import { inspect } from '../../data/inspect.ts'
 import type { RecordCodec } from '../../data/records.ts'
 import { KeywrightError } from '../../errors.ts'
@@ -43,6 +44,8 @@ interface Place {
   readonly kw: Keywright
   readonly table: ExampleTable
   readonly records: RecordCodec
+  /** The search tokens of the search column. */
+  readonly index: BlindIndex
   readonly name: string
   readonly search: string
   readonly choices: readonly ColumnChoice[]
@@ -92,7 +95,8 @@ async function runAll(
   const search = chooseSearchColumn(choices, options.search)
   const table = new ExampleTable(database, name, columns, search)
   const records = kw.records({ table: name, row: 'row_number', fields: fieldsOf(choices) })
-  const place: Place = { kw, table, records, name, search, choices, print }
+  const index = kw.index(`${name}.${search}`, { normaliser: normaliserFor(search) })
+  const place: Place = { kw, table, records, index, name, search, choices, print }
   await printChoices(print, choices)
   const count = await load(place, csv)
   await encryptRows(place, count)
@@ -171,9 +175,8 @@ async function load({ table, name, print }: Place, csv: string): Promise<number>
 }
 
 async function encryptRows(place: Place, count: number): Promise<void> {
-  const { choices, kw, print, records, search, table } = place
+  const { choices, index, print, records, search, table } = place
   const before = table.first(SHOWN_ROWS)
-  const index = kw.index(`${place.name}.${search}`, { normaliser: normaliserFor(search) })
   await index.token('') // loads the index key
   await records.ready()
   const started = performance.now()
@@ -222,12 +225,12 @@ async function compare({ print, records, table }: Place, csv: string): Promise<v
   await print.step(`read everything back: ${values} values, all as in the file`)
 }
 
-async function searchRow({ kw, name, print, records, search, table }: Place): Promise<void> {
+async function searchRow({ index, print, records, search, table }: Place): Promise<void> {
   const target = table.lastSearchable()
   if (target === undefined) return
   const wanted = records.decryptSync(target)[search] as string
   const typed = ` ${wanted.toUpperCase()} ` // as somebody might type it
-  const tokens = await kw.index(`${name}.${search}`, { normaliser: normaliserFor(search) }).tokens(typed)
+  const tokens = await index.tokens(typed)
   const found = table.find(tokens)
   if (!found.some((row) => row.row_number === target.row_number)) {
     throw new KeywrightError('ERR_INTERNAL', 'the search token did not find its row')
@@ -237,16 +240,14 @@ async function searchRow({ kw, name, print, records, search, table }: Place): Pr
     await print.line(`row ${row.row_number}: ${clip(records.decryptSync(row)[search] ?? '', 50)}`)
 }
 
-async function rotate({ choices, kw, name, print, records, search, table }: Place): Promise<void> {
+async function rotate({ choices, index, kw, print, records, search, table }: Place): Promise<void> {
   const keyType = choices.find(({ column }) => column === search)?.keyType ?? 'pii'
   const [old] = table.first(1)
   await kw.keys.rotate(keyType, { now: true, force: true, reason: 'quickstart' })
   await kw.ready([keyType], { all: true })
   const added = table.insertOne((rowNumber) => {
     const row = { [search]: 'new.person@example.org', row_number: rowNumber }
-    const token = kw
-      .index(`${name}.${search}`, { normaliser: normaliserFor(search) })
-      .tokenSync(row[search] as string)
+    const token = index.tokenSync(row[search] as string)
     return { row: records.encryptSync(row), token }
   })
   const newest = table.get(added)
