@@ -32,7 +32,6 @@ export const ERROR_CODES = {
   ERR_ENVIRONMENT_INVALID: misconfigured,
   ERR_BACKEND_MISSING: misconfigured,
   ERR_BACKEND_UNKNOWN: misconfigured,
-  ERR_BACKEND_UNAVAILABLE: misconfigured,
   ERR_DEPENDENCY_MISSING: misconfigured,
   ERR_POLICY_INVALID: misconfigured,
   ERR_KEY_TYPE_UNKNOWN: wrongUse,
@@ -59,15 +58,24 @@ export const ERROR_CODES = {
   ERR_PROVIDER_THROTTLED: later,
   ERR_PROVIDER_UNAUTHENTICATED: broken,
   ERR_PROVIDER_DENIED: broken,
+  ERR_PROVIDER_SEALED: later,
+  ERR_PROVIDER_STANDBY: later,
+  ERR_PROVIDER_CORRUPTED: later,
+  ERR_PROVIDER_CIRCUIT_OPEN: later,
+  ERR_PROVIDER_BUSY: later,
   ERR_PROVIDER_FAILED: broken,
   ERR_MASTER_KEY_NOT_FOUND: broken,
   ERR_MASTER_KEY_DISABLED: broken,
+  ERR_MASTER_KEY_DELETED: broken,
+  ERR_MASTER_KEY_UNSUITABLE: misconfigured,
   ERR_UNWRAP_FAILED: broken,
   // Store
   ERR_STORE_MISSING: broken,
   ERR_STORE_EXISTS: conflict,
   ERR_STORE_READ_ONLY: broken,
   ERR_STORE_BUSY: later,
+  ERR_STORE_UNAVAILABLE: later,
+  ERR_STORE_DENIED: broken,
   ERR_STORE_FULL: broken,
   ERR_STORE_CORRUPT: broken,
   ERR_STORE_FOREIGN: broken,
@@ -91,6 +99,11 @@ export const ERROR_CODES = {
   ERR_KEY_STATE: conflict,
   ERR_KEY_RECORD_TAMPERED: broken,
   ERR_DESTROY_REFUSED: refused,
+  ERR_WRAPS_TOO_FEW: later,
+  // Long work
+  ERR_JOB_REFUSED: conflict,
+  ERR_JOB_RUNNING: conflict,
+  ERR_JOB_INCOMPLETE: broken,
   // Ciphertext and input data
   ERR_CIPHERTEXT_EMPTY: badData,
   ERR_CIPHERTEXT_MALFORMED: badData,
@@ -102,6 +115,8 @@ export const ERROR_CODES = {
   // Audit
   ERR_AUDIT_FAILED: broken,
   ERR_AUDIT_TAMPERED: broken,
+  // Servers for tests
+  ERR_EMULATOR_UNAVAILABLE: misconfigured,
   // Anything that is a fault of ours
   ERR_INTERNAL: broken,
 } as const satisfies Record<string, Row>

@@ -68,9 +68,21 @@ export type { ExportOptions, ImportOptions } from './data/keyset.ts'
 export type { NormaliserName } from './data/normalisers.ts'
 export type { PlainRecord, RecordCodec, RecordField, RecordOptions } from './data/records.ts'
 export { ERROR_CODES, type ErrorCode, KeywrightError } from './errors.ts'
+export type { DrillOptions, DrillReport, LostKey } from './jobs/drill.ts'
+export type { JobOptions, JobProgress, JobReport } from './jobs/job.ts'
+export type { Jobs } from './jobs/jobs.ts'
+export type { KeyReport, KeyStep } from './jobs/key-log.ts'
+export type { MoveOptions, MoveReport } from './jobs/move.ts'
+export type { MoveCounts, MovePlan, MoveRequest } from './jobs/move-plan.ts'
+export type { MoveOutcome, MoveStep } from './jobs/move-run.ts'
+export type { MoveState } from './jobs/move-state.ts'
+export type { RepairOptions, RepairReport } from './jobs/repair.ts'
+export type { RollbackOptions, RollbackReport } from './jobs/rollback.ts'
+export type { KeySelection } from './jobs/selection.ts'
 export type { Health, HealthCheck, HealthState } from './keys/health.ts'
 export type { KeyManager, RevocationReport, RotationReport } from './keys/manager.ts'
 export type { KeyInfo, KeyStatistics } from './keys/views.ts'
+export type { WrapStatus } from './keys/wrap-status.ts'
 export type { EncryptOptions, Keywright, KeywrightParts } from './keywright.ts'
 export type { Decision, PolicyRequest } from './policy/evaluate.ts'
 export type { Explanation } from './policy/explain.ts'
@@ -83,4 +95,12 @@ export type {
   WrapContext,
   WrappedKey,
 } from './provider.ts'
-export type { KeyRecord, KeyRecordPage, KeyState, KeyStore } from './store.ts'
+export type { ResilienceOptions } from './resilience/options.ts'
+export type {
+  DocumentStore,
+  KeyRecord,
+  KeyRecordPage,
+  KeyState,
+  KeyStore,
+  StoredDocument,
+} from './store.ts'

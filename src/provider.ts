@@ -49,6 +49,16 @@ export interface ProviderCapabilities {
   readonly maxPlaintextBytes: number
 }
 
+/** What a server told of itself along with an answer. */
+export interface ServerFacts {
+  /** Server and version, as it names itself. */
+  readonly version?: string
+  /** Its clock when it answered, milliseconds since the epoch. */
+  readonly time?: number
+  /** Whether the connection was encrypted. */
+  readonly tls?: boolean
+}
+
 export interface MasterKeyDescription {
   /** As in {@link WrappedKey.masterKeyId}. */
   readonly id: string
@@ -60,6 +70,8 @@ export interface MasterKeyDescription {
   readonly createdAt?: number
   /** When the service will rotate by itself, milliseconds since the epoch, where it says so. */
   readonly rotatesAt?: number
+  /** What the answer showed of the server, where it showed anything. */
+  readonly server?: ServerFacts
   /** What a person should know: an unsealed key file, a missing persistence. One sentence each, no secrets. */
   readonly warnings?: readonly string[]
 }
@@ -96,6 +108,10 @@ export interface ProviderVariable {
   readonly option: string
   /** Names of environment variables; the first one that is set counts. */
   readonly variables: readonly string[]
+  /** The service's own variables (VAULT_ADDR, AWS_REGION), read where nothing else sets the option. */
+  readonly standard?: readonly string[]
+  /** Options that leave `standard` without effect once they are set: another way to log in. */
+  readonly yieldsTo?: readonly string[]
   /** What it is, for people. */
   readonly description: string
   readonly secret?: boolean
@@ -113,6 +129,42 @@ export interface ProviderSettings {
   readonly create: boolean
   /** What seals the master keys of backends that hold them themselves; text as it was given. */
   readonly rootSecret?: RootSecretText
+}
+
+/** What a provider does in its service. */
+export type ProviderOperation = 'wrap' | 'unwrap' | 'describe' | 'rotate' | 'rewrap'
+
+/** The smallest policy with which an identity may do its work, in the service's own language. */
+export interface PrivilegePolicy {
+  /** What it is and where it goes: 'IAM policy for the role of the application'. */
+  readonly title: string
+  readonly format: 'json' | 'hcl' | 'shell' | 'text'
+  readonly text: string
+}
+
+/** What the module of a backend exports beside its factory. */
+export interface BackendModule {
+  /** Makes the provider out of options as text. Throws ERR_CONFIG_INVALID. Nothing is contacted but to create a key. */
+  configure(settings: ProviderSettings): Promise<KeyProvider>
+  /** The permission that each operation needs, in the service's own words. */
+  readonly permissions?: Readonly<Partial<Record<ProviderOperation, string>>>
+  /** For this configuration; names of what is not configured stand in angle brackets. */
+  leastPrivilege?(settings: ProviderSettings): PrivilegePolicy
+}
+
+/** One backend: how it is named, what configures it, and the module that opens it. */
+export interface Backend {
+  /** As in a policy document. */
+  readonly name: string
+  /** As in ENCRYPTION_KEY_STORAGE_BACKEND. */
+  readonly environmentName: string
+  readonly description: string
+  /** The environment variables it takes. */
+  readonly variables: readonly ProviderVariable[]
+  /** It holds the master key itself, sealed under the root secret. */
+  readonly usesRootSecret: boolean
+  /** The module that opens it. Nothing of the backend is loaded before. */
+  readonly load: () => Promise<BackendModule>
 }
 
 /** The root secret as text: a key in one of its spellings, or a password. */

@@ -2,8 +2,10 @@
  * The contract between core and where key records live, and all that a store may import from core.
  * A store never sees a plaintext key. Every write is a compare-and-set.
  */
+import type { AuditSink } from './audit/sink.ts'
 import type { WrappedKey } from './provider.ts'
 
+export type { AuditHead, AuditLine, AuditSink, AuditWriter } from './audit/sink.ts'
 export { KeywrightError } from './errors.ts'
 export type { WrappedKey } from './provider.ts'
 
@@ -84,6 +86,27 @@ export interface StoreDescription {
   readonly warnings: readonly string[]
 }
 
+/** A small named text beside the records: the checkpoint of a job, a lease. Never a secret. */
+export interface StoredDocument {
+  /** `[a-z0-9][a-z0-9:._/-]{0,199}` */
+  readonly name: string
+  /** At most 1 MiB of UTF-8. */
+  readonly text: string
+  /** 1 when it is written first, then plus 1 with every `write`. */
+  readonly revision: number
+}
+
+/** Documents of a store. Every write is a compare-and-set, durable when it resolves. */
+export interface DocumentStore {
+  read(name: string): Promise<StoredDocument | undefined>
+  /** Writes when the stored revision is `revision - 1` (0: there is none). False when somebody else was first. */
+  write(document: StoredDocument): Promise<boolean>
+  /** Removes it when the stored revision is `revision`. */
+  remove(name: string, revision: number): Promise<boolean>
+  /** Those whose name begins with `prefix`, by name. */
+  list(prefix: string): Promise<readonly StoredDocument[]>
+}
+
 /** Where key records live. At most six required members. */
 export interface KeyStore {
   describe(): Promise<StoreDescription>
@@ -110,6 +133,10 @@ export interface KeyStore {
   addUsageSync?(id: number, add: KeyUsage, limit: number): UsageGrant | undefined
   /** Calls `changed` when another process may have changed a record. A hint that is never relied on. */
   watch?(changed: (keyring: string | undefined) => void): () => void
+  /** Documents beside the records, for stores that keep jobs resumable. */
+  readonly documents?: DocumentStore
+  /** An audit sink in the same place, for stores that have one. Closed by itself, not with the store. */
+  auditSink?(): AuditSink
   /** Twice is harmless. */
   close?(): Promise<void>
 }

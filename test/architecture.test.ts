@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dirname, '..')
 const RULE_NAMES = Object.keys(RULES) as (keyof typeof RULES)[]
 
 const shipped = new Map(
-  globSync('{src,providers,stores}/**/*.ts', { cwd: ROOT })
+  globSync('{src,providers,stores,clients}/**/*.ts', { cwd: ROOT })
     .sort()
     .map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]),
 )
@@ -107,6 +107,12 @@ describe('the rules notice', () => {
       'a store that imports a provider',
       { 'stores/x.ts': `import '../providers/file.ts'` },
       'stores/x.ts imports providers/file.ts',
+    ],
+    [
+      'backends',
+      'a shared connection that knows the core',
+      { 'clients/redis/x.ts': `import '../../src/errors.ts'` },
+      'clients import only their own files',
     ],
     [
       'layers',

@@ -7,7 +7,7 @@ interface Layer {
 }
 
 const CONTRACTS = ['errors', 'clock', 'nearest', 'provider', 'store']
-const KEYS = [...CONTRACTS, 'crypto', 'policy', 'audit']
+const KEYS = [...CONTRACTS, 'crypto', 'policy', 'audit', 'resilience', 'telemetry']
 const DATA = [...KEYS, 'files', 'keys']
 const JOBS = [...DATA, 'data']
 const FACADE = [...JOBS, 'jobs']
@@ -20,11 +20,13 @@ export const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
   ['clock', { uses: [] }],
   ['nearest', { uses: [] }],
   ['provider', { uses: ['errors', 'files'] }],
-  ['store', { uses: ['errors'], types: ['provider'] }],
+  ['store', { uses: ['errors'], types: ['provider', 'audit'] }],
   ['crypto', { uses: ['errors'] }],
   ['files', { uses: ['errors'] }],
   ['policy', { uses: ['errors', 'nearest', 'crypto'], types: ['store'] }],
   ['audit', { uses: ['errors', 'clock', 'crypto', 'files'] }],
+  ['resilience', { uses: ['errors'] }],
+  ['telemetry', { uses: [] }],
   ['keys', { uses: KEYS }],
   ['data', { uses: DATA }],
   ['jobs', { uses: JOBS }],
@@ -35,7 +37,7 @@ export const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
   ['index', { uses: [...COMPOSE, 'compose'] }],
   ['testing', { uses: TOP }],
   ['server', { uses: TOP }],
-  ['cli', { uses: [...TOP, 'server'] }],
+  ['cli', { uses: [...TOP, 'server', 'testing'] }],
 ])
 
 /** `src/keys/record.ts` → `keys`, `src/errors.ts` → `errors`. */

@@ -4,6 +4,8 @@ import { LAYERS, layerOf } from './layers.ts'
 import { readSource, type SourceFile } from './source-file.ts'
 
 const ROOT_OF_PROGRAMS = 'src/compose.ts'
+/** Servers for tests are processes with an environment. */
+const TESTING = 'src/testing/'
 const MAX_LINES = 300
 const MAX_PROVIDER_LINES = 200
 /** A program that reads no policy document must not load zod; the parts that do read one. */
@@ -15,6 +17,7 @@ const PACKAGES: ReadonlyMap<string, RegExp> = new Map([
   ['@clack/prompts', /^src\/cli\//],
   ['csv-parse', /^src\/cli\//],
   ['csv-stringify', /^src\/cli\//],
+  ['cockatiel', /^src\/resilience\//],
 ])
 
 type Rule = (files: readonly SourceFile[]) => string[]
@@ -31,6 +34,10 @@ const backends: Rule = (files) =>
       const refused = `${file.path} imports ${path}`
       if (from === 'src' && (to === 'src' || file.path === ROOT_OF_PROGRAMS)) return []
       if (from === 'src') return [`${refused}; only ${ROOT_OF_PROGRAMS} may import from outside src`]
+      // A connection that a provider and a store share knows neither of them, nor core.
+      if (from === 'clients')
+        return to === 'clients' ? [] : [`${refused}; clients import only their own files`]
+      if (to === 'clients') return []
       const contract = from === 'providers' ? 'src/provider.ts' : 'src/store.ts'
       if (path === contract) return []
       if (to !== from) return [`${refused}; ${from} may import only ${contract} and their own files`]
@@ -76,7 +83,8 @@ const cycles: Rule = (files) => {
 
 const ambient: Rule = (files) =>
   files
-    .filter((file) => file.path !== ROOT_OF_PROGRAMS && posix.basename(file.path) !== 'main.ts')
+    .filter(({ path }) => path !== ROOT_OF_PROGRAMS && posix.basename(path) !== 'main.ts')
+    .filter(({ path }) => !path.startsWith(TESTING))
     .flatMap((file) =>
       [...file.ambient].map((name) => `${file.path} uses ${name}; only ${ROOT_OF_PROGRAMS} and main.ts may`),
     )
@@ -87,6 +95,10 @@ const packageName = (specifier: string): string =>
     .slice(0, specifier.startsWith('@') ? 2 : 1)
     .join('/')
 
+/** What talks to a service names its client's types; at run time they are nothing. */
+const mayNameTypes = (path: string): boolean =>
+  area(path) !== 'src' || path.startsWith(TESTING) || path.startsWith('src/telemetry/')
+
 const packages: Rule = (files) =>
   files.flatMap((file) =>
     file.imports.flatMap(({ specifier, path, kind }) => {
@@ -94,6 +106,7 @@ const packages: Rule = (files) =>
       const name = packageName(specifier)
       const place = PACKAGES.get(name)
       if (place === undefined && kind === 'dynamic') return []
+      if (place === undefined && kind === 'type' && mayNameTypes(file.path)) return []
       if (place?.test(file.path)) return []
       return [
         `${file.path} imports ${specifier}; ${place ? `its place is ${place.source}` : 'load it with import()'}`,
@@ -129,7 +142,7 @@ const existence: Rule = (files) => {
     file.imports.flatMap(({ path }) =>
       path === undefined || known.has(path) || path.endsWith('.json')
         ? []
-        : [`${file.path} imports ${path}, which is no file of src, providers or stores`],
+        : [`${file.path} imports ${path}, which is no file of src, providers, stores or clients`],
     ),
   )
 }
