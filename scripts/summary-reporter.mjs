@@ -1,10 +1,12 @@
 /**
- * A vitest reporter: lists each reason for which tests were skipped, once, at the end. `npm test` asks for the numbers
- * as JSON instead (in the file that TEST_SUMMARY_FILE names) and prints them after its other checks.
+ * A vitest reporter: says at the end how each backend did in the conformance suites, and lists each reason for which
+ * tests were skipped, once. `npm test` asks for the numbers as JSON instead (in the file that TEST_SUMMARY_FILE names)
+ * and prints them after its other checks.
  */
 import { writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import process from 'node:process'
+import { collectMatrix, describeMatrix } from './conformance-matrix.mjs'
 
 const NO_REASON = 'no reason given'
 const FAILED_BEFORE = 'its file failed before it'
@@ -45,9 +47,11 @@ export function describeSkips(skips) {
 
 export default class SummaryReporter {
   onTestRunEnd(modules, unhandledErrors) {
-    const summary = summarize(modules, unhandledErrors)
+    const summary = { ...summarize(modules, unhandledErrors), matrix: collectMatrix(modules) }
     const file = process.env['TEST_SUMMARY_FILE']
-    if (file) writeFileSync(file, JSON.stringify(summary))
-    else for (const line of describeSkips(summary.skips)) process.stdout.write(`${line}\n`)
+    if (file) return writeFileSync(file, JSON.stringify(summary))
+    for (const line of [...describeMatrix(summary.matrix), ...describeSkips(summary.skips)]) {
+      process.stdout.write(`${line}\n`)
+    }
   }
 }

@@ -5,6 +5,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { describeMatrix } from './conformance-matrix.mjs'
 import { BIN, ensure, ROOT, toolEnvironment } from './ensure.mjs'
 import { run } from './run.mjs'
 import { describeSkips } from './summary-reporter.mjs'
@@ -14,7 +15,8 @@ const CHECKS = [
   { name: 'format and lint', command: ['biome', 'check', '--error-on-warnings'] },
   { name: 'types', command: ['tsc'] },
   { name: 'build', command: ['tsc', '-p', 'tsconfig.build.json'] },
-  { name: 'tests', command: ['vitest', 'run'], limitMs: 12 * MINUTE_MS },
+  { name: 'servers', command: ['node', 'scripts/prepare-servers.ts'], limitMs: 15 * MINUTE_MS },
+  { name: 'tests', command: ['vitest', 'run'], limitMs: 20 * MINUTE_MS },
   { name: 'dead code', command: ['knip', '--tsConfig', 'tsconfig.build.json'] },
 ]
 
@@ -33,7 +35,8 @@ process.once('exit', () => rmSync(scratch, { recursive: true, force: true }))
 async function check({ name, command: [tool, ...args], limitMs = 5 * MINUTE_MS }) {
   process.stdout.write(`\n== ${name}\n`)
   const started = Date.now()
-  const { code, signal } = await run(join(BIN, tool), args, { cwd: ROOT, env, timeout: limitMs })
+  const program = tool === 'node' ? node : join(BIN, tool)
+  const { code, signal } = await run(program, args, { cwd: ROOT, env, timeout: limitMs })
   if (signal === 'SIGINT' || code === 130) process.exit(130)
   const seconds = (Date.now() - started) / 1000
   if (seconds * 1000 >= limitMs)
@@ -42,7 +45,8 @@ async function check({ name, command: [tool, ...args], limitMs = 5 * MINUTE_MS }
 }
 
 function testSummary(ok) {
-  if (!existsSync(summaryFile)) return { passed: 0, failed: 1, skipped: 0, skips: [] }
+  if (!existsSync(summaryFile))
+    return { passed: 0, failed: 1, skipped: 0, skips: [], matrix: { providers: [], stores: [] } }
   const summary = JSON.parse(readFileSync(summaryFile, 'utf8'))
   return { ...summary, failed: ok ? summary.failed : Math.max(summary.failed, 1) }
 }
@@ -57,7 +61,9 @@ function report(results) {
   for (const { name, ok, seconds } of results) {
     process.stdout.write(`${ok ? 'ok    ' : 'FAILED'} ${name} (${seconds.toFixed(1)} s)\n`)
   }
-  for (const line of describeSkips(tests.skips)) process.stdout.write(`${line}\n`)
+  for (const line of [...describeMatrix(tests.matrix), ...describeSkips(tests.skips)]) {
+    process.stdout.write(`${line}\n`)
+  }
   process.stdout.write(
     `${passed} passed, ${failed} failed${tests.skipped > 0 ? `, ${tests.skipped} skipped` : ''}\n`,
   )

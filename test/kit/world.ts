@@ -1,5 +1,6 @@
 /** Everything outside a process: one clock, one provider, one store; and processes that come and go. */
 
+import type { ResilienceOptions } from '../../src/resilience/options.ts'
 import { FakeClock, type ProcessClock } from './clock.ts'
 import { type AuditSink, defaultPolicy, type KeyTypePolicy, Keywright, type Policy } from './library.ts'
 import { TestProvider } from './provider.ts'
@@ -24,6 +25,7 @@ export function policyWith(changes: PolicyChanges = {}, provider = 'memory'): Po
     keyTypes[name] = {
       ...from,
       ...members,
+      furtherProviders: (members.furtherProviders as readonly string[] | undefined) ?? from.furtherProviders,
       rotation: { ...from.rotation, ...members.rotation },
       cache: { ...from.cache, ...members.cache },
     }
@@ -39,7 +41,11 @@ export interface WorldParts {
   readonly clock?: FakeClock
 }
 
+/** Every failure reaches the caller as it came, so that a test says when the provider is up again. */
+const BARE: ResilienceOptions = { attempts: 1, breakAfter: 1_000_000, rememberFailureMs: 0 }
+
 export interface ProcessOptions {
+  readonly resilience?: ResilienceOptions
   readonly policy?: Policy
   readonly skewMs?: number
   readonly providers?: readonly TestProvider[]
@@ -72,6 +78,7 @@ export class World {
       policy: options.policy ?? this.policy,
       clock,
       providerTimeoutMs: options.providerTimeoutMs ?? 5_000,
+      resilience: options.resilience ?? BARE,
       ...(this.#audit === undefined ? {} : { audit: this.#audit }),
     })
     this.#running.set(keywright, clock)
