@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import fileProvider, { createKeyFile, type FileProviderOptions } from '../../providers/file.ts'
 import { failureOf, runProviderConformance, sameBytes } from '../conformance/provider.ts'
 import {
+  byPassword,
   context,
   kdf,
   makeRoot,
@@ -29,36 +30,77 @@ beforeEach(() => {
 const open = (options: Partial<FileProviderOptions> = {}) => openAt(path, options)
 const openNew = (options: Partial<FileProviderOptions> = {}) => openNewAt(path, options)
 
-runProviderConformance('file, sealed by a key', {
-  async open() {
-    const paths = [files.newPath(), files.newPath()] as const
-    path = paths[0]
-    return [await openNewAt(paths[0]), await openNewAt(paths[1])]
-  },
-  reopen: async () => open(),
-  async openBroken() {
-    path = files.newPath()
-    return { provider: open(), repair: async () => void (await createKeyFile({ path, rootSecret })) }
-  },
-  secrets: () => [rootKey],
-})
+/** The path of a key file with another master key. */
+const otherFile = async (): Promise<string> => {
+  const other = files.newPath()
+  await createKeyFile({ path: other, rootSecret })
+  return other
+}
 
-runProviderConformance('file, sealed by a password', {
-  async open() {
-    const secret = { kdf, rootSecret: { kind: 'password', password } } as const
-    path = files.newPath()
-    return [await openNew(secret), await openNewAt(files.newPath(), secret)]
+/** A master key that no key file holds. */
+const NO_SUCH_KEY = `keyfile:${'0'.repeat(32)}`
+const SKIPS = [
+  {
+    reason: 'a key file has no states; one that is gone or unreadable has codes of its own: ERR_KEY_FILE_…',
+    tests: [
+      'a disabled master key refuses, an enabled one serves again',
+      'a deleted master key has its code',
+      'a missing permission has its code',
+    ],
   },
-  reopen: async () => open({ rootSecret: { kind: 'password', password } }),
-  async openBroken() {
-    path = files.newPath()
-    await mkdir(join(path, '..'))
-    await writeFile(path, '')
-    const provider = open({ create: true })
-    return { provider, repair: () => rm(path) }
+  {
+    reason: 'a file has no server and takes no credentials',
+    tests: [
+      'an unreachable server fails with its code',
+      'a hanging server ends with the signal',
+      'throttled, then served',
+      'credentials that expire are renewed',
+    ],
   },
-  secrets: () => [password],
-})
+]
+
+runProviderConformance(
+  'file, sealed by a key',
+  {
+    async open() {
+      const paths = [files.newPath(), files.newPath()] as const
+      path = paths[0]
+      return [await openNewAt(paths[0]), await openNewAt(paths[1])]
+    },
+    reopen: async () => open(),
+    async openBroken() {
+      path = files.newPath()
+      return { provider: open(), repair: async () => void (await createKeyFile({ path, rootSecret })) }
+    },
+    openPinned: async (pinnedVersion) => open({ pinnedVersion }),
+    openUnknown: async () => openAt(await otherFile(), { masterKeyId: NO_SUCH_KEY }),
+    secrets: () => [rootKey],
+  },
+  SKIPS,
+)
+
+runProviderConformance(
+  'file, sealed by a password',
+  {
+    async open() {
+      const secret = { kdf, ...byPassword(password) }
+      path = files.newPath()
+      return [await openNew(secret), await openNewAt(files.newPath(), secret)]
+    },
+    reopen: async () => open(byPassword(password)),
+    openPinned: async (pinnedVersion) => open({ ...byPassword(password), pinnedVersion }),
+    openUnknown: async () => openAt(await otherFile(), { masterKeyId: NO_SUCH_KEY }),
+    async openBroken() {
+      path = files.newPath()
+      await mkdir(join(path, '..'))
+      await writeFile(path, '')
+      const provider = open({ create: true })
+      return { provider, repair: () => rm(path) }
+    },
+    secrets: () => [password],
+  },
+  SKIPS,
+)
 
 describe('making a key file', () => {
   it('makes folder and file for the owner alone, and tells which master key it is', async () => {

@@ -2,17 +2,34 @@ import { describe, expect, it } from 'vitest'
 import memoryProvider from '../../providers/memory.ts'
 import { failureOf, runProviderConformance, wrapContext } from '../conformance/provider.ts'
 
-const forgets = 'a memory provider keeps its master key nowhere else'
-
 runProviderConformance('memory', { open: async () => [memoryProvider(), memoryProvider()] }, [
   {
-    reason: forgets,
+    reason: 'a memory provider keeps its master key nowhere else',
     tests: [
       'a new client opens what the former one wrapped',
       'a second client sees the rotation of the first',
+      'a pinned version wraps under it',
+      'an unknown master key has its code',
     ],
   },
-  { reason: 'there is nothing to start', tests: ['works after a failed start'] },
+  {
+    reason: 'a master key in memory has no state: it goes with its provider',
+    tests: [
+      'a disabled master key refuses, an enabled one serves again',
+      'a deleted master key has its code',
+    ],
+  },
+  {
+    reason: 'a memory provider has no server and nothing to start',
+    tests: [
+      'works after a failed start',
+      'a missing permission has its code',
+      'an unreachable server fails with its code',
+      'a hanging server ends with the signal',
+      'throttled, then served',
+      'credentials that expire are renewed',
+    ],
+  },
 ])
 
 describe('memoryProvider', () => {
