@@ -6,6 +6,8 @@ export interface OpenStoreOptions {
   readonly create?: boolean
   /** Refuse every write. @default false */
   readonly readOnly?: boolean
+  /** Installation id for a store that is made now, which is to be a copy of another one. @default a random one */
+  readonly installation?: string
 }
 
 interface StoreModule {
@@ -16,10 +18,11 @@ interface StoreModule {
 export const STORES = {
   sqlite: () => import('./sqlite.ts'),
   memory: () => import('./memory.ts'),
+  postgres: () => import('./postgres.ts'),
+  postgresql: () => import('./postgres.ts'),
+  redis: () => import('./redis.ts'),
+  rediss: () => import('./redis.ts'),
 } as const satisfies Record<string, () => Promise<StoreModule>>
-
-/** Schemes of services that hold no key records in this version. */
-const NOT_YET = ['redis', 'rediss', 'postgres', 'postgresql']
 
 const HINT = `this version stores keys in ${Object.keys(STORES).join(', ')}: write sqlite:./data/keys.db`
 
@@ -27,16 +30,10 @@ const HINT = `this version stores keys in ${Object.keys(STORES).join(', ')}: wri
  * Opens the store at `url`: 'sqlite:./keys.db', 'sqlite:///var/lib/app/keys.db', 'memory:'. Errors name at most the
  * scheme, since a URL may hold credentials.
  *
- * Throws ERR_BACKEND_UNKNOWN for an unknown scheme, ERR_BACKEND_UNAVAILABLE for one without a store in this version,
- * and what the store throws when it is opened.
+ * Throws ERR_BACKEND_UNKNOWN for an unknown scheme, and what the store throws when it is opened.
  */
 export async function openStore(url: string, options: OpenStoreOptions = {}): Promise<KeyStore> {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase() ?? ''
-  if (NOT_YET.includes(scheme)) {
-    throw new KeywrightError('ERR_BACKEND_UNAVAILABLE', `there is no ${scheme} store in this version`, {
-      hint: HINT,
-    })
-  }
   if (!Object.hasOwn(STORES, scheme)) {
     // Without the slashes it may be 'user:password@host'.
     const named = scheme !== '' && url.startsWith('//', scheme.length + 1) ? `"${scheme}"` : 'of this URL'

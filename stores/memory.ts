@@ -1,12 +1,21 @@
 /** A store in memory, for tests and examples: the same contract, nothing kept. */
-import { randomUUID } from 'node:crypto'
 import {
+  type DocumentStore,
   type KeyRecord,
   type KeyStore,
   type KeyUsage,
   KeywrightError,
+  type StoredDocument,
   type UsageGrant,
 } from '../src/store.ts'
+import {
+  assertDocumentName,
+  assertRevision,
+  checkedDocument,
+  copyDocument,
+  namesWith,
+} from './shared/documents.ts'
+import { newInstallation } from './shared/installation.ts'
 import { compareRecords, parseQuery, toPage } from './shared/paging.ts'
 import {
   assertUsage,
@@ -19,10 +28,19 @@ import {
 
 const LOCATION = 'memory:'
 
-/** A new empty store. Everything is gone when it is closed or the process ends. */
-export default function memoryStore(): KeyStore {
-  const installation = randomUUID()
+export interface MemoryStoreOptions {
+  /** Installation id, for a store that is to be a copy of another one. @default a random one */
+  readonly installation?: string
+}
+
+/**
+ * A new empty store. Everything is gone when it is closed or the process ends.
+ * Throws ERR_ARGUMENT_INVALID for an installation id that cannot be.
+ */
+export default function memoryStore(options: MemoryStoreOptions = {}): KeyStore {
+  const installation = newInstallation(options.installation)
   const records = new Map<number, KeyRecord>()
+  const documents = new Map<string, StoredDocument>()
   let closed = false
 
   function opened(): Map<number, KeyRecord> {
@@ -84,15 +102,53 @@ export default function memoryStore(): KeyStore {
       return addUsage(id, add, limit)
     },
     addUsageSync: addUsage,
+    documents: documentsOf(() => {
+      opened()
+      return documents
+    }),
     async close() {
       closed = true
       records.clear()
+      documents.clear()
+    },
+  }
+}
+
+function documentsOf(opened: () => Map<string, StoredDocument>): DocumentStore {
+  return {
+    async read(name) {
+      assertDocumentName(name)
+      const found = opened().get(name)
+      return found === undefined ? undefined : copyDocument(found)
+    },
+    async write(document) {
+      const all = opened()
+      const copy = checkedDocument(document)
+      if ((all.get(copy.name)?.revision ?? 0) !== copy.revision - 1) return false
+      all.set(copy.name, copy)
+      return true
+    },
+    async remove(name, revision) {
+      const all = opened()
+      assertDocumentName(name)
+      assertRevision(revision)
+      return all.get(name)?.revision === revision && all.delete(name)
+    },
+    async list(prefix) {
+      const all = opened()
+      const { from, before } = namesWith(prefix)
+      return [...all.values()]
+        .filter(({ name }) => name >= from && name < before)
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
+        .map(copyDocument)
     },
   }
 }
 
 /** Opens `memory:` for the table of stores. */
-export async function openUrl(url: string): Promise<KeyStore> {
-  if (/^memory:$/i.test(url)) return memoryStore()
+export async function openUrl(url: string, options: MemoryStoreOptions = {}): Promise<KeyStore> {
+  if (/^memory:$/i.test(url)) {
+    return memoryStore(options.installation === undefined ? {} : { installation: options.installation })
+  }
   throw new KeywrightError('ERR_ARGUMENT_INVALID', 'a store in memory has no name', { hint: 'write memory:' })
 }

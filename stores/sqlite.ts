@@ -7,13 +7,16 @@ import {
   KeywrightError,
   type UsageGrant,
 } from '../src/store.ts'
+import { newInstallation } from './shared/installation.ts'
 import { parseQuery, toPage } from './shared/paging.ts'
 import { assertUsage, checkedRecord, grantUsage, isKeyId } from './shared/record.ts'
+import { toRow } from './shared/rows.ts'
 import { formatWraps } from './shared/wraps.ts'
 import { Connection, type Session } from './sqlite/connection.ts'
+import { sqliteDocuments } from './sqlite/documents.ts'
 import { storeError } from './sqlite/errors.ts'
 import { assertNoOrphan, createFile, fileExists, fileWarnings } from './sqlite/file.ts'
-import { toRecord, toRow } from './sqlite/rows.ts'
+import { toRecord } from './sqlite/rows.ts'
 import { initialise, installationOf, SQL, schemaVersion } from './sqlite/schema.ts'
 
 export interface SqliteStoreOptions {
@@ -25,6 +28,8 @@ export interface SqliteStoreOptions {
   readonly readOnly?: boolean
   /** How long a call waits for another process that holds the file, in ms. @default 5000 */
   readonly busyTimeoutMs?: number
+  /** Installation id for a store that is made now, which is to be a copy of another one. @default a random one */
+  readonly installation?: string
 }
 
 /**
@@ -41,6 +46,7 @@ export default async function openSqliteStore(options: SqliteStoreOptions): Prom
   if (!Number.isFinite(busyTimeoutMs) || busyTimeoutMs < 0) {
     throw invalid('"busyTimeoutMs" expected milliseconds', 'pass 0 or more')
   }
+  const installation = newInstallation(options.installation)
   const sqlite = await import('node:sqlite')
   if (!fileExists(path)) {
     if (!create) throw storeError('ERR_STORE_MISSING', path)
@@ -48,7 +54,7 @@ export default async function openSqliteStore(options: SqliteStoreOptions): Prom
     await createFile(path, (temporary) => {
       const database = new sqlite.DatabaseSync(temporary)
       try {
-        initialise(database)
+        initialise(database, installation)
       } finally {
         database.close()
       }
@@ -64,7 +70,7 @@ export default async function openSqliteStore(options: SqliteStoreOptions): Prom
 /** Opens `sqlite:./path`, `sqlite:/path` or `sqlite:///path`, taken literally: no parameters, no %-escapes. */
 export async function openUrl(
   url: string,
-  options: Pick<SqliteStoreOptions, 'create' | 'readOnly'> = {},
+  options: Pick<SqliteStoreOptions, 'create' | 'readOnly' | 'installation'> = {},
 ): Promise<KeyStore> {
   const path = url.replace(/^sqlite:(?:\/\/(?=\/))?/i, '')
   if (path === '' || path.startsWith('//') || /[?#]/.test(path)) {
@@ -122,6 +128,7 @@ function storeOn(connection: Connection, path: string): KeyStore {
       assertUsage(add, limit)
       return connection.writeSync((session) => grant(session, id, add, limit, path))
     },
+    documents: sqliteDocuments(connection, path),
     async close() {
       connection.close()
     },

@@ -5,7 +5,15 @@ import { pathToFileURL } from 'node:url'
 import { storeClosed } from '../shared/record.ts'
 import { isBusy, sqliteCode, storeError, toStoreError } from './errors.ts'
 import { fileFingerprint, fileIdentity, hasLog } from './file.ts'
-import { identify, migrate, SCHEMA_VERSION, schemaVersion, transaction, verify } from './schema.ts'
+import {
+  identify,
+  migrate,
+  OLDEST_READABLE,
+  SCHEMA_VERSION,
+  schemaVersion,
+  transaction,
+  verify,
+} from './schema.ts'
 
 type Sqlite = typeof import('node:sqlite')
 
@@ -198,10 +206,10 @@ export class Connection {
       database.exec(SETTINGS)
       identify(database, path)
       if (writable) database.exec('PRAGMA journal_mode = WAL')
-      if (schemaVersion(database) < SCHEMA_VERSION) {
-        if (!writable)
-          throw storeError('ERR_STORE_READ_ONLY', path, { says: 'has to be brought forward first' })
-        migrate(database)
+      const version = schemaVersion(database)
+      if (writable && version < SCHEMA_VERSION) migrate(database)
+      if (!writable && version < OLDEST_READABLE) {
+        throw storeError('ERR_STORE_READ_ONLY', path, { says: 'has to be brought forward first' })
       }
       verify(database, path)
       return { database, statement: cachedStatements(database) }

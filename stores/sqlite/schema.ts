@@ -1,7 +1,8 @@
 /** The tables, how older files become newer ones, and how a file of ours is told from others. */
-import { randomUUID } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import { KeywrightError } from '../../src/store.ts'
+import { isInstallation, newInstallation } from '../shared/installation.ts'
+import { COLUMNS as COLUMN_NAMES } from '../shared/rows.ts'
 import { storeError } from './errors.ts'
 
 /** 'KWST' in the file's header (bytes 68 to 71): this SQLite file is a Keywright store. */
@@ -39,16 +40,30 @@ const MIGRATIONS: readonly Migration[] = [
         UNIQUE (keyring, version) -- also the order of listings
       ) STRICT;
     `)
-    database.prepare("INSERT INTO meta VALUES ('installation', ?)").run(randomUUID())
+    database.prepare("INSERT INTO meta VALUES ('installation', ?)").run(newInstallation(undefined))
+  },
+  (database) => {
+    database.exec(`
+      CREATE TABLE documents (
+        name TEXT PRIMARY KEY CHECK (name <> ''),
+        text TEXT NOT NULL,
+        revision INTEGER NOT NULL CHECK (revision > 0)
+      ) STRICT, WITHOUT ROWID;
+    `)
   },
 ]
 
 /** The version that this program writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length
 
+/** The oldest version whose records can be read without bringing the file forward. */
+export const OLDEST_READABLE = 1
+
+/** The version from which on there are documents. */
+export const DOCUMENTS_SINCE = 2
+
 const PAGE_ORDER = 'ORDER BY keyring, version LIMIT ?'
-const COLUMNS = `id, keyring, version, algorithm, created_at, activates_at, status, status_at, status_reason, wraps,
-  commitment, mac, messages, bytes, revision`
+const COLUMNS = COLUMN_NAMES.join(', ')
 
 /** Every statement that a store runs on its records. */
 export const SQL = {
@@ -57,7 +72,7 @@ export const SQL = {
   listKeyring: `SELECT ${COLUMNS} FROM key_records WHERE keyring = ? AND version > ? ${PAGE_ORDER}`,
   hasVersion: 'SELECT 1 FROM key_records WHERE keyring = ? AND version = ?',
   hasId: 'SELECT 1 FROM key_records WHERE id = ?',
-  insert: `INSERT INTO key_records (${COLUMNS}) VALUES (${'?, '.repeat(14)}?)`,
+  insert: `INSERT INTO key_records (${COLUMNS}) VALUES (${COLUMN_NAMES.map(() => '?').join(', ')})`,
   update: `UPDATE key_records
     SET activates_at = ?, status = ?, status_at = ?, status_reason = ?, wraps = ?, revision = ?
     WHERE id = ? AND revision = ?`,
@@ -117,10 +132,11 @@ export function migrate(database: DatabaseSync, migrations: readonly Migration[]
   }
 }
 
-/** Marks a new database as a store and makes its tables. */
-export function initialise(database: DatabaseSync): void {
+/** Marks a new database as a store of `installation` and makes its tables. */
+export function initialise(database: DatabaseSync, installation: string): void {
   database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA journal_mode = WAL`)
   migrate(database)
+  database.prepare("UPDATE meta SET value = ? WHERE name = 'installation'").run(installation)
 }
 
 /**
@@ -135,7 +151,7 @@ export function verify(database: DatabaseSync, path: string): void {
 /** The random id that was made with the store. Throws ERR_STORE_CORRUPT when there is none. */
 export function installationOf(database: DatabaseSync, path: string): string {
   const value = database.prepare(SQL.installation).get()?.['value']
-  if (typeof value === 'string' && /^[0-9a-f-]{36}$/.test(value)) return value
+  if (isInstallation(value)) return value
   throw storeError('ERR_STORE_CORRUPT', path, { says: 'has lost its installation id' })
 }
 

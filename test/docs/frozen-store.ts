@@ -38,8 +38,12 @@ export function restoreStore(where: string): string {
   return path
 }
 
-/** The statements of section 6.4. */
+/** The statements of section 6.4 that made version 1 of the schema. */
 export function schemaOfDocument(): string {
-  const [, sql = ''] = /```sql\n([^`]*)```/.exec(documentText('format.md')) ?? []
-  return sql
+  return statementsOfDocument()[0] ?? ''
+}
+
+/** All of them, one text for each version of the schema. */
+export function statementsOfDocument(): string[] {
+  return [...documentText('format.md').matchAll(/```sql\n([^`]*)```/g)].map(([, sql = '']) => sql)
 }

@@ -15,7 +15,7 @@ import { type FieldType, type KeyProvider, KeywrightError, seal, unseal } from '
 import { Keywright } from '../../src/keywright.ts'
 import openSqliteStore from '../../stores/sqlite.ts'
 import { frozenExamples, type RecordExample, type ValueExample } from './examples.ts'
-import { examplePolicy, restoreStore, schemaOfDocument } from './frozen-store.ts'
+import { examplePolicy, restoreStore, statementsOfDocument } from './frozen-store.ts'
 import {
   type Algorithm,
   contextBytes,
@@ -192,8 +192,8 @@ describe('what the library writes is as the document says', () => {
     database.close()
     const compact = (sql: string): string => sql.replace(/\s+/g, ' ').trim()
     const written = compact(made.map(({ sql }) => `${String(sql)};`).join(' '))
-    expect(written).toBe(compact(schemaOfDocument()))
-    expect(pragmas).toEqual([{ application_id: 0x4b575354 }, { user_version: 1 }])
+    expect(written).toBe(compact(statementsOfDocument().join('\n')))
+    expect(pragmas).toEqual([{ application_id: 0x4b575354 }, { user_version: 2 }])
   })
 
   it('records', () => {
