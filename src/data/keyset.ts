@@ -16,9 +16,10 @@ import { decodeKeyset, encodeKeyset, type TinkKey, type TinkKeyset } from '../cr
 import { decodeKeysetJson, encodeKeysetJson } from '../crypto/tink-keyset-json.ts'
 import { KeywrightError } from '../errors.ts'
 import { unwrapRecord } from '../keys/opener.ts'
-import { commitmentOf, newRecord, wrapContextOf } from '../keys/record.ts'
+import { commitmentOf, newRecord } from '../keys/record.ts'
 import { type KeyServices, policyOf, recordsOf } from '../keys/services.ts'
 import { type KeyringView, viewKeyring } from '../keys/states.ts'
+import { wrapUnderAll } from '../keys/wrap-all.ts'
 import type { KeyRecord } from '../store.ts'
 import { seal, unseal } from './envelope.ts'
 
@@ -247,9 +248,9 @@ async function recordFor(
 ): Promise<KeyRecord> {
   const now = services.clock.now()
   const identity = { id: key.id, keyring, version, algorithm: key.algorithm, createdAt: now }
-  const { provider } = policyOf(services, keyring)
-  const wrapped = await services.calls.wrap(provider, key.key, wrapContextOf(identity))
-  const record = newRecord(identity, key.key, [wrapped], now)
+  const policy = policyOf(services, keyring)
+  const bare = newRecord(identity, key.key, [], now)
+  const record = { ...bare, wraps: await wrapUnderAll(services.calls, policy, bare, key.key) }
   return key.status === 'ENABLED'
     ? record
     : { ...record, status: 'suspended', statusReason: 'disabled in the imported keyset' }

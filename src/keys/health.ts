@@ -81,6 +81,12 @@ function checkKeyring(services: KeyServices, rings: Keyrings, ring: Keyring): He
   const now = services.clock.now()
   const base = { component: 'keyring', name: ring.name, ...age(services, ring.records.readAt) } as const
   const failed = rings.failures.get(ring.name)
+  if (!Number.isFinite(ring.records.readAt)) {
+    // A field was made and not used yet: nobody misses its keys.
+    return failed === undefined
+      ? { ...base, state: 'ok', notes: ['not loaded yet'] }
+      : { ...base, ...failure(failed) }
+  }
   if (now >= ring.records.staleAt()) {
     return {
       ...base,
@@ -90,6 +96,7 @@ function checkKeyring(services: KeyServices, rings: Keyrings, ring: Keyring): He
     }
   }
   const view = ring.records.at(now)
+  if (view.records.length === 0) return { ...base, state: 'ok', notes: ['it has no keys yet'] }
   if (view.current === undefined)
     return { ...base, state: 'degraded', notes: ['it has no key that encrypts'] }
   const info = keyInfo(services, view, view.current)

@@ -2,6 +2,7 @@
  * The open keys of one keyring, bounded by time and uses. One load in flight per key; a failed load is forgotten.
  * When the provider is down, what is here serves on for as long as the policy says, then no more.
  */
+import type { KeyObject } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { KeywrightError } from '../errors.ts'
 import type { KeyTypePolicy } from '../policy/policy.ts'
@@ -10,18 +11,31 @@ import type { KeyringRecords } from './keyring-records.ts'
 import { OpenKey } from './open-key.ts'
 import { openRecord } from './opener.ts'
 import type { ProviderCalls } from './provider-calls.ts'
+import type { KeyServices } from './services.ts'
+
+/** The record as it is stored now, where that is not what was read before. */
+export type ReadAgain = (record: KeyRecord) => Promise<KeyRecord | undefined>
+
+/** A key on its way. */
+interface Loading {
+  readonly key: Promise<OpenKey>
+  /** Callers who wait for it. */
+  waiting: number
+}
 
 export class KeyCache {
   readonly #calls: ProviderCalls
   readonly #clock: Clock
   readonly #policy: KeyTypePolicy
+  readonly #readAgain: ReadAgain
   readonly #keys = new Map<number, OpenKey>()
-  readonly #loading = new Map<number, Promise<OpenKey>>()
+  readonly #loading = new Map<number, Loading>()
 
-  constructor(calls: ProviderCalls, clock: Clock, policy: KeyTypePolicy) {
-    this.#calls = calls
-    this.#clock = clock
+  constructor(services: KeyServices, policy: KeyTypePolicy, readAgain: ReadAgain) {
+    this.#calls = services.calls
+    this.#clock = services.clock
     this.#policy = policy
+    this.#readAgain = readAgain
   }
 
   get serveStaleMs(): number {
@@ -71,23 +85,56 @@ export class KeyCache {
       const now = this.#clock.now()
       const mayServe = error instanceof KeywrightError && error.retryable
       if (held === undefined || !mayServe || now >= this.servesUntil(held)) throw error
-      held.usesLeft = Math.max(held.usesLeft, this.#policy.cache.uses)
+      // Each of those who came here in vain gets to use it.
+      held.usesLeft = Math.max(held.usesLeft + 1, this.#policy.cache.uses)
       return held
     }
   }
 
-  #load(record: KeyRecord): Promise<OpenKey> {
-    const loading = this.#loading.get(record.id)
-    if (loading !== undefined) return loading
-    const load = this.#unwrap(record).finally(() => this.#loading.delete(record.id))
-    this.#loading.set(record.id, load)
-    return load
+  /**
+   * Keys that were used since they were opened stay open (with `all`, every key that may decrypt), but for the one with
+   * the id `except`. One that fails is tried again the next time.
+   */
+  async renew(records: KeyringRecords, all: boolean, except: number | undefined): Promise<void> {
+    const { refreshMs, uses } = this.#policy.cache
+    for (const record of records.all) {
+      const held = this.#keys.get(record.id)
+      const wanted = record.id !== except && (all || (held !== undefined && held.usesLeft < uses))
+      if (!wanted || !records.decide(record, 'decrypt').allowed) continue
+      await this.open(record, refreshMs).catch(() => undefined)
+    }
   }
 
-  async #unwrap(record: KeyRecord): Promise<OpenKey> {
-    const openedAt = this.#clock.now()
-    const key = new OpenKey(record, await openRecord(this.#calls, record), openedAt, this.#policy.cache.uses)
+  #load(record: KeyRecord): Promise<OpenKey> {
+    const loading = this.#loading.get(record.id) ?? this.#begin(record)
+    loading.waiting++
+    return loading.key
+  }
+
+  #begin(record: KeyRecord): Loading {
+    const key = this.#unwrap(record, () => loading.waiting).finally(() => this.#loading.delete(record.id))
+    const loading: Loading = { key, waiting: 0 }
+    this.#loading.set(record.id, loading)
+    return loading
+  }
+
+  /** It serves at least those who wait for it by then, or the last of many callers at once would never have a turn. */
+  async #unwrap(record: KeyRecord, waiting: () => number): Promise<OpenKey> {
+    const opened = await this.#openNow(record)
+    const uses = Math.max(this.#policy.cache.uses, waiting())
+    const key = new OpenKey(record, opened, this.#clock.now(), uses)
     this.#keys.set(record.id, key)
     return key
+  }
+
+  /** A move to another provider may have replaced every wrap since the record was read. */
+  async #openNow(record: KeyRecord): Promise<KeyObject> {
+    try {
+      return await openRecord(this.#calls, record)
+    } catch (error) {
+      const changed = await this.#readAgain(record)
+      if (changed === undefined) throw error
+      return openRecord(this.#calls, changed)
+    }
   }
 }

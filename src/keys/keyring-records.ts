@@ -15,6 +15,9 @@ const REPLACED_BY_ROTATION: ReadonlySet<string> = new Set([
   'ERR_KEY_EXHAUSTED',
 ])
 
+/** After reading again for a key that does not open brought nothing new, how long to leave the store alone. */
+const NOTHING_NEW_MS = 1000
+
 export type Operation = 'encrypt' | 'decrypt'
 
 export class KeyringRecords {
@@ -25,6 +28,7 @@ export class KeyringRecords {
   #view: KeyringView = viewKeyring([], 0)
   #readAt = Number.NEGATIVE_INFINITY
   #reading: Promise<void> | undefined
+  #nothingNewUntil = Number.NEGATIVE_INFINITY
   #closed = false
 
   /** `onRead` is called after every successful read. */
@@ -134,6 +138,22 @@ export class KeyringRecords {
   async refreshAfterWrite(): Promise<void> {
     await this.#reading?.catch(() => undefined)
     await this.refresh()
+  }
+
+  /**
+   * For whoever cannot open `record`: reads anew and gives the record as it is now, undefined where it is the
+   * same or cannot be read. After a read that brought nothing new there is none for a moment: an outage of the
+   * provider must not become load on the store.
+   */
+  async readAgain(record: KeyRecord): Promise<KeyRecord | undefined> {
+    const changed = (): KeyRecord | undefined => {
+      const now = this.byId(record.id)
+      return now === undefined || now.revision === record.revision || now.wraps.length === 0 ? undefined : now
+    }
+    if (changed() !== undefined || this.#services.clock.now() < this.#nothingNewUntil) return changed()
+    await this.refreshAfterWrite().catch(() => undefined)
+    if (changed() === undefined) this.#nothingNewUntil = this.#services.clock.now() + NOTHING_NEW_MS
+    return changed()
   }
 
   forget(): void {

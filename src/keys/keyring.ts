@@ -1,9 +1,7 @@
 /**
- * A keyring in use: its records as last read, its open keys, and the hot path.
- *
- * `sealSync` and `openSync` touch no network and no store. Every bound by time (next version, max age, cache TTL,
- * staleness) is folded into one instant, which they compare with the clock. All else happens in `prepare` and
- * `maintain`, which the asynchronous forms await and a timer calls.
+ * A keyring in use: its records as last read, its open keys, and the hot path. `sealSync` and `openSync` touch no
+ * network and no store. Every bound by time (next version, max age, cache TTL, staleness) is folded into one instant
+ * that is compared with the clock. All else happens in `prepare` and `maintain`.
  */
 import { keyIdOf } from '../crypto/ciphertext.ts'
 import { KeywrightError } from '../errors.ts'
@@ -13,10 +11,11 @@ import { KeyCache } from './key-cache.ts'
 import { KeyringRecords } from './keyring-records.ts'
 import { Leases } from './leases.ts'
 import type { OpenKey } from './open-key.ts'
-import { auditedNeedsAsync, keyNotLoaded, leaseExhausted, notLoaded, unknownKey } from './refusals.ts'
+import { auditedNeedsAsync, keyNotLoaded, notLoaded, unknownKey } from './refusals.ts'
 import { ensureKeyring, rotateKeyring } from './rotation.ts'
 import { type KeyServices, policyOf } from './services.ts'
 import { servingKey } from './serving-key.ts'
+import { untilLoaded } from './until-loaded.ts'
 import type { UsageLease } from './usage.ts'
 
 export class Keyring {
@@ -39,7 +38,7 @@ export class Keyring {
     this.#onUse = onUse
     this.name = name
     this.policy = policyOf(services, name)
-    this.#cache = new KeyCache(services.calls, services.clock, this.policy)
+    this.#cache = new KeyCache(services, this.policy, (record) => this.records.readAgain(record))
     this.#leases = new Leases(services.store, this.policy)
     this.records = new KeyringRecords(services, name, this.policy, () => this.#setDeadlines())
   }
@@ -58,26 +57,34 @@ export class Keyring {
 
   /** Encrypts, loading what is missing. */
   async seal(plaintext: string | Uint8Array, aad: Uint8Array): Promise<Buffer> {
-    if (this.policy.auditAccess) await this.#auditSeal()
-    // Those who waited with this caller may have taken the whole lease: nothing may come between check and use.
-    if (!this.#loadedToSeal())
-      do await this.prepare()
-      while (this.#lease !== undefined && this.#lease.left <= 0)
-    return this.#seal(plaintext, aad)
-  }
-
-  async #auditSeal(): Promise<void> {
-    if (!this.#loadedToSeal()) await this.prepare()
-    await this.#auditAccess('data.encrypt', this.activeKey().id)
+    if (this.policy.auditAccess) {
+      if (!this.#loadedToSeal()) await this.prepare()
+      await this.#services.audit.append({
+        event: 'data.encrypt',
+        keyring: this.name,
+        keyId: this.activeKey().id,
+      })
+    }
+    return untilLoaded(async () => {
+      // Those who waited with this caller may have taken the whole lease: nothing may come between check and use.
+      if (!this.#loadedToSeal())
+        do await this.prepare()
+        while (this.#lease !== undefined && this.#lease.left <= 0)
+      return this.#seal(plaintext, aad)
+    })
   }
 
   /** Decrypts, loading what is missing. */
   async open(wire: Buffer, aad: Uint8Array): Promise<Buffer> {
     const id = keyIdOf(wire)
-    const held = this.#cache.peek(id)
-    if (held === undefined || !this.#servesNow(held)) await this.prepareKey(id)
-    if (this.policy.auditAccess) await this.#auditAccess('data.decrypt', id)
-    return this.#open(wire, aad)
+    if (this.policy.auditAccess) {
+      await this.prepareKey(id)
+      await this.#services.audit.append({ event: 'data.decrypt', keyring: this.name, keyId: id })
+    }
+    return untilLoaded(async () => {
+      if (!this.#servesNow(this.#cache.peek(id))) await this.prepareKey(id)
+      return this.#open(wire, aad)
+    })
   }
 
   /** Whether `sealSync` will do, so that an asynchronous caller need not wait. Leases ahead when it is time. */
@@ -107,9 +114,8 @@ export class Keyring {
 
   #open(wire: Buffer, aad: Uint8Array): Buffer {
     const key = this.#cache.peek(keyIdOf(wire))
-    if (key === undefined || key.usesLeft <= 0 || this.#services.clock.now() >= key.opensUntil) {
+    if (key === undefined || key.usesLeft <= 0 || this.#services.clock.now() >= key.opensUntil)
       throw this.records.whyNotOpen(keyIdOf(wire))
-    }
     key.usesLeft--
     return key.suite.open(key.key, wire, aad)
   }
@@ -166,8 +172,16 @@ export class Keyring {
     const record = this.records.byId(id)
     if (record === undefined) throw unknownKey(id)
     this.records.assertAllowed(record, 'decrypt')
+    if (id === this.#encryptsUnder()) await this.#leases.ensure(record).catch(() => undefined)
     await this.#cache.open(record)
     this.#setDeadlines()
+  }
+
+  /** Where this process encrypts: the key under which synchronous callers do so as soon as it is open. */
+  #encryptsUnder(): number | undefined {
+    const { current } = this.records.at(this.#services.clock.now())
+    if (this.#active === undefined || current === undefined) return undefined
+    return this.records.decide(current, 'encrypt').allowed ? current.id : undefined
   }
 
   /** Opens every key that may decrypt, for the synchronous form. */
@@ -184,25 +198,14 @@ export class Keyring {
   /** What the timer does: read anew, rotate when due, renew keys and leases before they run out. */
   async maintain(): Promise<void> {
     await this.records.refresh()
-    await this.#renewForOpening()
+    await this.#cache.renew(this.records, this.#keepsAll, this.#encryptsUnder())
+    this.#setDeadlines()
     if (this.#active === undefined) return // only decrypts here so far: nothing is made for it
     if (this.policy.rotation.auto && this.records.rotationIsDue()) {
       const { rotated } = await rotateKeyring(this.#services, this.name)
       if (rotated) await this.records.refreshAfterWrite()
     }
     await this.#openForSealing(this.policy.cache.refreshMs)
-  }
-
-  /** Keys that were used here since they were opened stay open; one that fails is tried again the next time. */
-  async #renewForOpening(): Promise<void> {
-    const { refreshMs, uses } = this.policy.cache
-    for (const record of this.records.all) {
-      const held = this.#cache.peek(record.id)
-      const wanted = this.#keepsAll || (held !== undefined && held.usesLeft < uses)
-      if (!wanted || !this.records.decide(record, 'decrypt').allowed) continue
-      await this.#cache.open(record, refreshMs).catch(() => undefined)
-    }
-    this.#setDeadlines()
   }
 
   /** Unloads for good: whoever still holds the keyring gets ERR_CLOSED. */
@@ -222,8 +225,8 @@ export class Keyring {
   }
 
   #sealWithNewLease(active: OpenKey, plaintext: string | Uint8Array, aad: Uint8Array): Buffer {
-    const { suite } = active // a key that makes search tokens has none, and no lease: it throws here
-    if (suite === undefined || this.#lease?.refillSync() !== true) throw leaseExhausted(this.name)
+    // A key that makes search tokens has no suite: asking for it throws.
+    this.#lease = active.suite && this.#leases.leaseSync(this.name, this.records.byId(active.id))
     return this.#seal(plaintext, aad)
   }
 
@@ -232,21 +235,15 @@ export class Keyring {
     const lease = this.#lease
     if (lease === undefined || this.#active === undefined) return false
     if (lease.low) lease.refillInBackground()
-    return (
-      now < this.#sealUntil &&
-      lease.left > 0 &&
-      this.records.isFresh(now) &&
-      this.#cache.isYoung(this.#active, now)
-    )
+    const isNow = now < this.#sealUntil && this.records.isFresh(now)
+    return isNow && lease.left > 0 && this.#cache.isYoung(this.#active, now)
   }
 
-  #servesNow(key: OpenKey): boolean {
+  #servesNow(key: OpenKey | undefined): boolean {
     const now = this.#services.clock.now()
-    return now < key.opensUntil && this.records.isFresh(now) && this.#cache.isYoung(key, now)
-  }
-
-  async #auditAccess(event: 'data.encrypt' | 'data.decrypt', keyId: number): Promise<void> {
-    await this.#services.audit.append({ event, keyring: this.name, keyId })
+    return (
+      key !== undefined && now < key.opensUntil && this.records.isFresh(now) && this.#cache.isYoung(key, now)
+    )
   }
 
   async #makeKey(): Promise<void> {
@@ -261,8 +258,10 @@ export class Keyring {
     if (current === undefined) throw notLoaded(this.name, 'it has no key that encrypts')
     this.records.assertAllowed(current, 'encrypt')
     if (pending !== undefined) await this.#openAhead(pending)
+    // Leased first: once it is open, synchronous callers use it. And opened all the same, to decrypt.
+    const failure: unknown = await this.#leases.ensure(current).catch((error: unknown) => error)
     await this.#cache.open(current, aheadMs)
-    await this.#leases.ensure(current)
+    if (failure !== undefined) throw failure
     this.#leases.releaseExcept(current.id, pending?.id)
     this.#setDeadlines()
   }

@@ -1,17 +1,14 @@
 /** The keyrings of this process: made on demand, bounded in number, maintained by one timer, found by key id. */
 import { keyIdOf } from '../crypto/ciphertext.ts'
 import { KeywrightError } from '../errors.ts'
-import type { KeyRecord } from '../store.ts'
 import { Keyring } from './keyring.ts'
-import { closed, otherKeyring, tooManyUnknown, unknownKey } from './refusals.ts'
+import { KeyLookUps } from './look-ups.ts'
+import { closed, otherKeyring } from './refusals.ts'
 import type { KeyServices } from './services.ts'
+import { StoreWatch } from './watching.ts'
 
 /** Loaded keyrings at most; the one used longest ago is unloaded. One takes about 4 KiB. */
 const MAX_KEYRINGS = 10_000
-/** A key id nobody knows is looked up in the store at most once in this time. */
-const UNKNOWN_ID_PAUSE_MS = 5_000
-const MAX_UNKNOWN_IDS = 10_000
-const MAX_LOOK_UPS_A_SECOND = 200
 const MAX_OWNERS = 10_000
 /**
  * Parts of the refresh period. Maintenance is planned for the second, and takes along what is past the first, so that
@@ -37,19 +34,21 @@ export class Keyrings {
   readonly #collected = new FinalizationRegistry<string>((name) => {
     if (this.#dropped.get(name)?.deref() === undefined) this.#dropped.delete(name)
   })
-  readonly #unknownIds = new Map<number, number>()
-  #lookUps = 0
-  #lookUpSecond = 0
-  readonly #looking = new Map<number, Promise<KeyRecord | undefined>>()
+  readonly #lookUps: KeyLookUps
   #cancelTimer: (() => void) | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #maintaining: Promise<void> | undefined
+  /** The store tells of changes in these: they are due whatever their period says. */
+  readonly #changed = new Set<Keyring>()
+  readonly #watch: StoreWatch
   #closed = false
   /** What the last round of maintenance could not do, by keyring. For health. */
   readonly failures = new Map<string, KeywrightError>()
 
   constructor(services: KeyServices) {
     this.#services = services
+    this.#lookUps = new KeyLookUps(services)
+    this.#watch = new StoreWatch(services, (names) => this.#maintainChanged(names))
   }
 
   /** The keyring by name. Reads nothing yet. Throws ERR_KEY_TYPE_UNKNOWN and ERR_CLOSED. */
@@ -70,6 +69,7 @@ export class Keyrings {
     this.#dropped.delete(ring.name)
     this.#dropOldest()
     this.#wakeFor([ring])
+    this.#watch.start()
   }
 
   get loaded(): readonly Keyring[] {
@@ -91,21 +91,21 @@ export class Keyrings {
 
   /** The keyring that has this key, looked up in the store when it is not loaded. Throws ERR_KEY_UNKNOWN. */
   async withKey(id: number): Promise<Keyring> {
-    return this.withKeySync(id) ?? this.get(await this.#lookUp(id))
+    return this.withKeySync(id) ?? this.get(await this.#lookUps.keyringOf(id))
   }
 
   /** Asserts that the key belongs to `ring`, looking at the store for one it has not heard of. */
   async assertOwns(ring: Keyring, id: number): Promise<void> {
     await ring.records.refreshIfDue()
     if (ring.records.byId(id) !== undefined) return
-    const owner = this.withKeySync(id)?.name ?? (await this.#lookUp(id))
+    const owner = this.withKeySync(id)?.name ?? (await this.#lookUps.keyringOf(id))
     if (owner !== ring.name) throw otherKeyring(ring.name, id)
     await ring.records.refreshAfterWrite()
   }
 
   /** For whoever has just added keys to a keyring: they are known here at once. */
   async reload(name: string): Promise<void> {
-    this.#unknownIds.clear()
+    this.#lookUps.forget()
     await this.#rings.get(name)?.records.refreshAfterWrite()
   }
 
@@ -138,28 +138,6 @@ export class Keyrings {
     return owner !== undefined && owner !== ring ? otherKeyring(ring.name, id) : error
   }
 
-  /** Rate limited per id, so that garbage cannot turn into load on the store. */
-  async #lookUp(id: number): Promise<string> {
-    const now = this.#services.clock.now()
-    if (now < (this.#unknownIds.get(id) ?? 0) + UNKNOWN_ID_PAUSE_MS) throw unknownKey(id)
-    const looking = this.#looking.get(id) ?? this.#ask(id, now)
-    this.#looking.set(id, looking)
-    const record = await looking.finally(() => this.#looking.delete(id))
-    if (record !== undefined) return record.keyring
-    if (this.#unknownIds.size >= MAX_UNKNOWN_IDS) this.#unknownIds.clear()
-    this.#unknownIds.set(id, now)
-    throw unknownKey(id)
-  }
-
-  /** At most so many look-ups a second whatever the ids are: they are free to invent. */
-  #ask(id: number, now: number): Promise<KeyRecord | undefined> {
-    const second = Math.floor(now / 1000)
-    if (second !== this.#lookUpSecond) this.#lookUps = 0
-    this.#lookUpSecond = second
-    if (++this.#lookUps > MAX_LOOK_UPS_A_SECOND) throw tooManyUnknown(id)
-    return this.#services.store.get(id)
-  }
-
   /** One round of maintenance over all loaded keyrings whose refresh is due. One round at a time. */
   maintain(): Promise<void> {
     this.#maintaining ??= this.#maintainAll().finally(() => {
@@ -171,13 +149,24 @@ export class Keyrings {
   async #maintainAll(): Promise<void> {
     const now = this.#services.clock.now()
     const due = this.loaded.filter(
-      (ring) => ring.records.readAt + ring.policy.cache.refreshMs * DUE_AT <= now,
+      (ring) => this.#changed.has(ring) || ring.records.readAt + ring.policy.cache.refreshMs * DUE_AT <= now,
     )
+    this.#changed.clear()
     const queue = due.values()
     const worker = async (): Promise<void> => {
       for (const ring of queue) await this.#maintainOne(ring)
     }
     await Promise.all(Array.from({ length: MAINTENANCE_CONCURRENCY }, worker))
+  }
+
+  /** Before their time: keyrings that others changed, all loaded ones without names. */
+  async #maintainChanged(names: ReadonlySet<string> | undefined): Promise<void> {
+    for (const name of names ?? this.#rings.keys()) {
+      const ring = this.#rings.get(name)
+      if (ring !== undefined) this.#changed.add(ring)
+    }
+    await this.#maintaining // a round that is under way may have read before the change
+    if (this.#changed.size > 0 && !this.#closed) await this.maintain()
   }
 
   async #maintainOne(ring: Keyring): Promise<void> {
@@ -226,6 +215,7 @@ export class Keyrings {
   async close(): Promise<void> {
     this.#closed = true
     this.#cancelTimer?.()
+    this.#watch.stop()
     await this.#maintaining
     await Promise.allSettled(this.loaded.map((ring) => ring.close()))
     this.#rings.clear()

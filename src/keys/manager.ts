@@ -26,6 +26,7 @@ import {
   keyInfo,
   keyStatistics,
 } from './views.ts'
+import { type WrapStatus, wrapStatus } from './wrap-status.ts'
 
 export interface TenantOption {
   readonly tenant?: string
@@ -157,6 +158,11 @@ export class KeyManager {
   /** Wraps data keys anew under the current master key version. Data stays as it is. */
   rewrap(options: RewrapOptions = {}): Promise<RewrapResult> {
     return rewrapKeys(this.#services, options)
+  }
+
+  /** How the wraps of all keys stand: stale ones, missing ones, those that are the only ones of their key. */
+  wrapStatus(): Promise<WrapStatus[]> {
+    return wrapStatus(this.#services)
   }
 
   /** Names of all keyrings in the store. */

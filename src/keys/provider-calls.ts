@@ -1,12 +1,24 @@
 /**
- * Every call of a provider goes through here: routing by name, deadline, one wrapping of errors, the digest that
- * binds a payload to its context under every provider, and counters.
+ * Every call of a provider goes through here: routing by name, deadline, retries and circuit breaker, one wrapping of
+ * errors, the digest that binds a payload to its context under every provider, counters and telemetry.
  */
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { equalBytes, wipe } from '../crypto/bytes.ts'
-import { type ErrorCode, KeywrightError } from '../errors.ts'
+import { KeywrightError } from '../errors.ts'
 import { isProviderName } from '../policy/names.ts'
-import type { CallOptions, KeyProvider, MasterKeyDescription, WrapContext, WrappedKey } from '../provider.ts'
+import type {
+  CallOptions,
+  KeyProvider,
+  MasterKeyDescription,
+  ProviderOperation,
+  WrapContext,
+  WrappedKey,
+} from '../provider.ts'
+import { ProviderGuard } from '../resilience/guard.ts'
+import { type ResilienceOptions, resilienceOf } from '../resilience/options.ts'
+import { callTelemetry } from '../telemetry/calls.ts'
+import { withDeadline } from './deadline.ts'
+import { wrapProviderError } from './provider-failure.ts'
 
 const DIGEST_BYTES = 32
 const DEFAULT_TIMEOUT_MS = 10_000
@@ -16,73 +28,96 @@ export interface ProviderCounters {
   readonly wraps: number
   readonly unwraps: number
   readonly failures: number
+  /** Tries after the first one of a call. */
+  readonly retries: number
+  /** Calls that never reached the provider: circuit open, too many at once, the same failure a moment ago. */
+  readonly refused: number
   /** Milliseconds since the epoch; undefined before the first success. */
   readonly lastSuccessAt: number | undefined
 }
 
-class Counters implements ProviderCounters {
-  wraps = 0
-  unwraps = 0
-  failures = 0
-  lastSuccessAt: number | undefined = undefined
+/** A provider with what belongs to it. */
+interface Link {
+  readonly provider: KeyProvider
+  readonly guard: ProviderGuard
+  readonly counters: { wraps: number; unwraps: number; failures: number; lastSuccessAt: number | undefined }
+  /** Somebody asks whether it is back. */
+  isProbed: boolean
 }
 
 export interface ProviderCallsOptions {
   readonly providers: readonly KeyProvider[]
   /** Deadline of one call in ms. @default 10_000 */
   readonly timeoutMs?: number | undefined
+  readonly resilience?: ResilienceOptions | undefined
   readonly now: () => number
 }
 
 export class ProviderCalls {
-  readonly #providers: ReadonlyMap<string, KeyProvider>
+  readonly #links: ReadonlyMap<string, Link>
   readonly #timeoutMs: number
   readonly #now: () => number
-  readonly #counters = new Map<string, Counters>()
 
   constructor(options: ProviderCallsOptions) {
-    const providers = new Map<string, KeyProvider>()
+    const links = new Map<string, Link>()
+    const resilience = resilienceOf(options.resilience)
     for (const provider of options.providers) {
-      if (providers.has(provider.name)) {
+      if (links.has(provider.name)) {
         throw new KeywrightError('ERR_CONFIG_INVALID', `two providers are named "${provider.name}"`, {
           hint: 'give each provider instance a name of its own',
         })
       }
-      providers.set(provider.name, provider)
-      this.#counters.set(provider.name, new Counters())
+      const guard = new ProviderGuard(provider.name, resilience, options.now)
+      const counters = { wraps: 0, unwraps: 0, failures: 0, lastSuccessAt: undefined }
+      links.set(provider.name, { provider, guard, counters, isProbed: false })
     }
-    this.#providers = providers
+    this.#links = links
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
     this.#now = options.now
   }
 
   get names(): readonly string[] {
-    return [...this.#providers.keys()]
+    return [...this.#links.keys()]
   }
 
   /** Throws ERR_PROVIDER_UNKNOWN. */
   get(name: string): KeyProvider {
-    const provider = this.#providers.get(name)
-    if (provider !== undefined) return provider
-    const shown = isProviderName(name) ? `named "${name}"` : 'of that name' // it may be anything, a secret too
-    throw new KeywrightError('ERR_PROVIDER_UNKNOWN', `no provider ${shown} is configured`, {
-      hint: `configured: ${this.names.join(', ') || 'none'}; add it under "providers" of the policy document`,
-    })
+    return this.#link(name).provider
+  }
+
+  /** The provider was down so often that calls fail at once, and no call has found it back yet. */
+  isDown(name: string): boolean {
+    return this.#links.get(name)?.guard.isOpen === true
+  }
+
+  /** Asks a provider that is down whether it is back, for whoever did without it. One question at a time. */
+  probe(name: string): void {
+    const link = this.#links.get(name)
+    if (link === undefined || link.isProbed || !link.guard.isOpen) return
+    link.isProbed = true
+    this.describe(name)
+      .catch(() => undefined)
+      .finally(() => {
+        link.isProbed = false
+      })
   }
 
   counters(name: string): ProviderCounters {
-    return { ...this.#countersOf(this.get(name)) }
+    const { counters, guard } = this.#link(name)
+    return { ...counters, ...guard.counters }
   }
 
   /** Wraps `payload || SHA-256(context)`. `payload` stays the caller's. */
   async wrap(name: string, payload: Uint8Array, context: WrapContext): Promise<WrappedKey> {
-    const provider = this.get(name)
+    const link = this.#link(name)
     const bound = Buffer.concat([payload, digestOf(context)])
+    link.counters.wraps++
     try {
-      const wrapped = await this.#call(provider, 'wraps', (options) =>
-        provider.wrapKey(bound, context, options),
+      // What a wrap fails for does not depend on what is wrapped.
+      const wrapped = await this.#call(link, 'wrap', noInput, (options) =>
+        link.provider.wrapKey(bound, context, options),
       )
-      return { ...wrapped, provider: provider.name }
+      return { ...wrapped, provider: name }
     } finally {
       wipe(bound)
     }
@@ -90,14 +125,18 @@ export class ProviderCalls {
 
   /** The payload, after its digest was compared. The caller wipes it. */
   async unwrap(wrapped: WrappedKey, context: WrapContext): Promise<Buffer> {
-    const provider = this.get(wrapped.provider)
-    const bound = await this.#call(provider, 'unwraps', (options) =>
-      provider.unwrapKey(wrapped, context, options),
+    const link = this.#link(wrapped.provider)
+    link.counters.unwraps++
+    const bound = await this.#call(
+      link,
+      'unwrap',
+      () => inputOf(wrapped, context),
+      (options) => link.provider.unwrapKey(wrapped, context, options),
     )
     try {
       const digestAt = bound.length - DIGEST_BYTES
       if (digestAt < 0 || !equalBytes(bound.subarray(digestAt), digestOf(context))) {
-        throw new KeywrightError('ERR_UNWRAP_FAILED', `${provider.name} could not unwrap the key`, {
+        throw new KeywrightError('ERR_UNWRAP_FAILED', `${wrapped.provider} could not unwrap the key`, {
           hint: 'the wrapped key was changed, or it belongs to another key',
         })
       }
@@ -107,100 +146,95 @@ export class ProviderCalls {
     }
   }
 
+  /** A wrap renewed inside the service; undefined where the service cannot do that. */
+  async rewrap(wrapped: WrappedKey, context: WrapContext): Promise<WrappedKey | undefined> {
+    const link = this.#link(wrapped.provider)
+    const rewrapKey = link.provider.rewrapKey?.bind(link.provider)
+    if (rewrapKey === undefined) return undefined
+    link.counters.wraps++
+    const renewed = await this.#call(
+      link,
+      'rewrap',
+      () => inputOf(wrapped, context),
+      (options) => rewrapKey(wrapped, context, options),
+    )
+    return { ...renewed, provider: wrapped.provider }
+  }
+
   async describe(name: string): Promise<MasterKeyDescription> {
-    const provider = this.get(name)
-    return this.#call(provider, undefined, (options) => provider.describeMasterKey(options))
+    const link = this.#link(name)
+    return this.#call(link, 'describe', noInput, (options) => link.provider.describeMasterKey(options))
   }
 
   /** Throws ERR_PROVIDER_FAILED where the provider cannot. */
   async rotateMasterKey(name: string): Promise<MasterKeyDescription> {
-    const provider = this.get(name)
-    if (provider.rotateMasterKey === undefined) {
+    const link = this.#link(name)
+    const rotate = link.provider.rotateMasterKey?.bind(link.provider)
+    if (rotate === undefined) {
       throw new KeywrightError('ERR_PROVIDER_FAILED', `${name} does not rotate its master key on request`, {
         hint: 'rotate it in the service, then run rewrap',
       })
     }
-    const rotate = provider.rotateMasterKey.bind(provider)
-    return this.#call(provider, undefined, rotate)
+    return this.#call(link, 'rotate', noInput, rotate)
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#providers.values()].map((provider) => provider.close?.()))
+    await Promise.all([...this.#links.values()].map(({ provider }) => provider.close?.()))
   }
 
-  #countersOf(provider: KeyProvider): Counters {
-    const counters = this.#counters.get(provider.name) ?? new Counters()
-    this.#counters.set(provider.name, counters)
-    return counters
+  #link(name: string): Link {
+    const link = this.#links.get(name)
+    if (link !== undefined) return link
+    const shown = isProviderName(name) ? `named "${name}"` : 'of that name' // it may be anything, a secret too
+    throw new KeywrightError('ERR_PROVIDER_UNKNOWN', `no provider ${shown} is configured`, {
+      hint: `configured: ${this.names.join(', ') || 'none'}; add it under "providers" of the policy document`,
+    })
   }
 
+  /** One call within its deadline. `input` tells calls of one operation apart. */
   async #call<T>(
-    provider: KeyProvider,
-    counted: 'wraps' | 'unwraps' | undefined,
+    link: Link,
+    operation: ProviderOperation,
+    input: () => string,
     run: (options: CallOptions) => Promise<T>,
   ): Promise<T> {
-    const counters = this.#countersOf(provider)
-    if (counted !== undefined) counters[counted]++
+    const { provider, counters, guard } = link
+    const telemetry = await callTelemetry()
+    const fail = (error: unknown): never => {
+      throw wrapProviderError(provider, error)
+    }
+    const guarded = (): Promise<T> =>
+      withDeadline(this.#timeoutMs, ({ bounded, signal }) =>
+        guard.run({
+          id: () => `${operation} ${input()}`,
+          repeatable: operation !== 'rotate',
+          signal,
+          attempt: () => bounded(run({ signal })).catch(fail),
+        }),
+      ).catch(fail)
     try {
-      const result = await withDeadline(this.#timeoutMs, run)
+      const result = await (telemetry?.record(provider.name, operation, guarded) ?? guarded())
       counters.lastSuccessAt = this.#now()
       return result
     } catch (error) {
       counters.failures++
-      throw wrapProviderError(provider, error)
+      throw error
     }
   }
 }
 
+/** Where a failure does not hang on what is wrapped or asked for. */
+const noInput = (): string => ''
+
+/** Tells one wrap under one context from all others. */
+function inputOf(wrapped: WrappedKey, context: WrapContext): string {
+  return createHash('sha256')
+    .update(`${wrapped.masterKeyId}\n${wrapped.masterKeyVersion}\n${wrapped.algorithm}\n`)
+    .update(wrapped.ciphertext)
+    .update(context.bytes)
+    .digest('base64url')
+}
+
 function digestOf(context: WrapContext): Buffer {
-  return createHash('sha256').update(context.bytes).digest()
-}
-
-const timedOut = Symbol('timed out')
-
-/** Aborts the call at the deadline and does not wait for a provider that ignores the signal. */
-async function withDeadline<T>(ms: number, run: (options: CallOptions) => Promise<T>): Promise<T> {
-  const controller = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(timedOut)
-      controller.abort()
-    }, ms)
-  })
-  try {
-    return await Promise.race([run({ signal: controller.signal }), deadline])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-const HINTS: Partial<Record<ErrorCode, string>> = {
-  ERR_ABORTED: 'the caller gave up; nothing was changed',
-  ERR_PROVIDER_UNAVAILABLE: 'is the service reachable from here? then try again',
-  ERR_PROVIDER_TIMEOUT: 'is the service reachable? a longer deadline is the option providerTimeoutMs',
-  ERR_PROVIDER_THROTTLED: 'try again later; a longer cache ttl in the policy makes fewer calls',
-  ERR_PROVIDER_UNAUTHENTICATED: 'check the credentials of this process',
-  ERR_PROVIDER_DENIED:
-    'this identity lacks a permission on the master key: the guide of the provider lists them',
-  ERR_MASTER_KEY_NOT_FOUND:
-    'does the configuration name the master key, region and project that wrapped this key?',
-  ERR_MASTER_KEY_DISABLED: 'enable the master key in the service: without it no data key can be unwrapped',
-  ERR_UNWRAP_FAILED: 'the wrapped key was changed, or it belongs to another key',
-}
-
-/** A client's error may hold request headers with tokens, so nothing of it is kept but its code. */
-function wrapProviderError(provider: KeyProvider, error: unknown): KeywrightError {
-  if (error instanceof KeywrightError) return error
-  if (error === timedOut) {
-    return new KeywrightError('ERR_PROVIDER_TIMEOUT', `${provider.name} did not answer in time`, {
-      hint: 'is the service reachable? a longer deadline is the option providerTimeoutMs',
-    })
-  }
-  const code = provider.errorCode(error)
-  const name = error instanceof Error ? error.name : typeof error
-  return new KeywrightError(code, `${provider.name} refused the call (${name})`, {
-    hint: HINTS[code] ?? 'the log of the service tells more',
-    details: { provider: provider.name },
-  })
+  return hash('sha256', context.bytes, 'buffer')
 }

@@ -7,15 +7,17 @@ import { type ErrorCode, KeywrightError } from '../errors.ts'
 import type { MasterKeyDescription } from '../provider.ts'
 import type { KeyRecord, WrappedKey } from '../store.ts'
 import { announced } from './announce.ts'
+import { DEFAULT_CONCURRENCY, inOrder } from './in-order.ts'
 import { unwrapRecord } from './opener.ts'
-import { assertKeyOfRecord, wrapContextOf } from './record.ts'
 import { eachRecord, type KeyServices } from './services.ts'
+import { rewrapVerified, wrapVerified } from './verified-wrap.ts'
 
 /** Failures that say nothing about the next key. */
 const OF_ONE_KEY: ReadonlySet<ErrorCode> = new Set([
   'ERR_UNWRAP_FAILED',
   'ERR_KEY_RECORD_TAMPERED',
   'ERR_MASTER_KEY_NOT_FOUND',
+  'ERR_MASTER_KEY_DELETED',
   'ERR_KEY_FILE_FOREIGN',
 ])
 
@@ -25,6 +27,8 @@ export interface RewrapOptions {
   readonly keyring?: string
   /** Only count. */
   readonly dryRun?: boolean
+  /** Keys at once. @default 4 */
+  readonly concurrency?: number
   /** Called after each key. */
   readonly onProgress?: (progress: RewrapResult) => void
 }
@@ -43,98 +47,145 @@ export interface RewrapResult {
 }
 
 /**
- * Wraps anew what is not under the current master key version. A key that fails by itself is reported and passed
- * over, unless not one succeeds: then its error is thrown. A provider or store that is down ends it.
+ * Wraps anew what is not under the current master key version: several keys at once, written one after the other. A
+ * key that fails by itself is reported and passed over, unless not one succeeds: then its error is thrown. A provider
+ * or store that is down ends it. Throws ERR_PROVIDER_UNKNOWN for `options.provider`.
  */
 export async function rewrapKeys(services: KeyServices, options: RewrapOptions = {}): Promise<RewrapResult> {
-  const masters = new Map<string, MasterKeyDescription>()
+  if (options.provider !== undefined) services.calls.get(options.provider) // a name with a typo is no success
+  const masters = new Map<string, Promise<MasterKeyDescription>>()
   const failed: RewrapResult['failed'][number][] = []
   let firstFailure: KeywrightError | undefined
   const result = { keys: 0, rewrapped: 0, current: 0, conflicts: 0, failed }
-  for await (const record of eachRecord(services.store, options.keyring)) {
+  const records = eachRecord(services.store, options.keyring)
+  const prepare = (record: KeyRecord): Promise<Prepared> => prepareRecord(services, options, masters, record)
+  for await (const { record, stale, current, renewed, failure } of inOrder(
+    records,
+    options.concurrency ?? DEFAULT_CONCURRENCY,
+    prepare,
+  )) {
     result.keys++
-    const stale: WrappedKey[] = []
-    for (const wrapped of record.wraps) {
-      if (options.provider !== undefined && wrapped.provider !== options.provider) continue
-      if (await isCurrent(services, masters, wrapped)) result.current++
-      else stale.push(wrapped)
-    }
-    if (stale.length === 0) continue
-    try {
-      const done = options.dryRun === true || (await rewrapRecord(services, record, stale))
-      if (done) result.rewrapped += stale.length
-      else result.conflicts++
-    } catch (error) {
-      if (!(error instanceof KeywrightError) || !OF_ONE_KEY.has(error.code)) throw error
-      firstFailure ??= error
-      failed.push({ keyId: record.id, keyring: record.keyring, code: error.code })
-    }
+    result.current += current
+    if (stale === 0) continue
+    if (failure !== undefined) {
+      firstFailure ??= failure
+      failed.push({ keyId: record.id, keyring: record.keyring, code: failure.code })
+    } else if (renewed === undefined || (await store(services, renewed))) result.rewrapped += stale
+    else result.conflicts++
     options.onProgress?.({ ...result })
   }
   if (firstFailure !== undefined && result.rewrapped + result.current === 0) throw firstFailure
   return result
 }
 
+/** One key, renewed but not written. */
+interface Prepared {
+  readonly record: KeyRecord
+  /** Wraps under an older version. */
+  readonly stale: number
+  readonly current: number
+  /** Absent in a dry run. */
+  readonly renewed?: KeyRecord
+  readonly failure?: KeywrightError
+}
+
+async function prepareRecord(
+  services: KeyServices,
+  options: RewrapOptions,
+  masters: Map<string, Promise<MasterKeyDescription>>,
+  record: KeyRecord,
+): Promise<Prepared> {
+  const wraps = record.wraps.filter(
+    ({ provider }) => options.provider === undefined || provider === options.provider,
+  )
+  const stale: WrappedKey[] = []
+  for (const wrapped of wraps) if (!(await isCurrent(services, masters, wrapped))) stale.push(wrapped)
+  const prepared = { record, stale: stale.length, current: wraps.length - stale.length }
+  if (stale.length === 0 || options.dryRun === true) return prepared
+  try {
+    return { ...prepared, renewed: await renewRecord(services, record, stale) }
+  } catch (error) {
+    if (!isOfOneKey(error)) throw error
+    return { ...prepared, failure: error }
+  }
+}
+
+const isOfOneKey = (error: unknown): error is KeywrightError =>
+  error instanceof KeywrightError && OF_ONE_KEY.has(error.code)
+
 async function isCurrent(
   services: KeyServices,
-  masters: Map<string, MasterKeyDescription>,
+  masters: Map<string, Promise<MasterKeyDescription>>,
   wrapped: WrappedKey,
 ): Promise<boolean> {
-  let master = masters.get(wrapped.provider)
-  if (master === undefined) {
-    master = await services.calls.describe(wrapped.provider)
-    masters.set(wrapped.provider, master)
-  }
+  const asked = masters.get(wrapped.provider) ?? services.calls.describe(wrapped.provider)
+  masters.set(wrapped.provider, asked)
+  const master = await asked
   return master.id === wrapped.masterKeyId && master.version === wrapped.masterKeyVersion
 }
 
-/** One record: unwrap, wrap, unwrap the new wrap and compare, announce, write. False when it changed meanwhile. */
-async function rewrapRecord(
+/** One record with renewed wraps, each of which has given the key back. */
+async function renewRecord(
   services: KeyServices,
   record: KeyRecord,
   stale: readonly WrappedKey[],
-): Promise<boolean> {
-  const dataKey = await unwrapRecord(services.calls, record)
+): Promise<KeyRecord> {
+  const open = lazily(() => unwrapRecord(services.calls, record))
   try {
     const wraps: WrappedKey[] = []
     for (const wrapped of record.wraps) {
-      wraps.push(stale.includes(wrapped) ? await renew(services, record, wrapped, dataKey) : wrapped)
+      wraps.push(stale.includes(wrapped) ? await renew(services, record, wrapped, open) : wrapped)
     }
-    const event = {
-      event: 'key.rewrap',
-      keyring: record.keyring,
-      keyId: record.id,
-      keyVersion: record.version,
-      details: { masterKeyVersions: wraps.map((w) => `${w.provider}:${w.masterKeyVersion}`).join(', ') },
-    } as const
-    const renewed = { ...record, wraps, revision: record.revision + 1 }
-    return await announced(services, event, () => services.store.update(renewed), Boolean)
+    return { ...record, wraps, revision: record.revision + 1 }
   } finally {
-    wipe(dataKey)
+    wipe(await open.opened()?.catch(() => undefined))
   }
 }
 
+/** By the service itself where it can; else, and where this one wrap does not open, out of any wrap that does. */
 async function renew(
   services: KeyServices,
   record: KeyRecord,
   wrapped: WrappedKey,
-  dataKey: Uint8Array,
+  open: Lazily<Buffer>,
 ): Promise<WrappedKey> {
-  const context = wrapContextOf(record)
-  const renewed = await services.calls.wrap(wrapped.provider, dataKey, context)
-  const readBack = await services.calls.unwrap(renewed, context)
   try {
-    assertKeyOfRecord(record, readBack)
-  } catch (cause) {
-    throw new KeywrightError(
-      'ERR_PROVIDER_FAILED',
-      `${wrapped.provider} does not give back the key it has just wrapped (key ${record.id})`,
-      { hint: 'nothing was changed; look at the provider before going on', cause },
-    )
-  } finally {
-    wipe(readBack)
+    const renewed = await rewrapVerified(services.calls, record, wrapped)
+    if (renewed !== undefined) return renewed
+  } catch (error) {
+    if (!isOfOneKey(error)) throw error
   }
-  return renewed
+  return wrapVerified(services.calls, record, wrapped.provider, await open.get())
+}
+
+interface Lazily<T> {
+  get(): Promise<T>
+  /** What `get` has begun. */
+  opened(): Promise<T> | undefined
+}
+
+function lazily<T>(open: () => Promise<T>): Lazily<T> {
+  let opened: Promise<T> | undefined
+  return {
+    get() {
+      opened ??= open()
+      return opened
+    },
+    opened: () => opened,
+  }
+}
+
+/** Announces and writes. False when the record changed meanwhile. */
+function store(services: KeyServices, renewed: KeyRecord): Promise<boolean> {
+  const versions = renewed.wraps.map(({ provider, masterKeyVersion }) => `${provider}:${masterKeyVersion}`)
+  const event = {
+    event: 'key.rewrap',
+    keyring: renewed.keyring,
+    keyId: renewed.id,
+    keyVersion: renewed.version,
+    details: { masterKeyVersions: versions.join(', ') },
+  } as const
+  return announced(services, event, () => services.store.update(renewed), Boolean)
 }
 
 /** Makes a new master key version, announced first. New wraps use it; `rewrapKeys` renews the old ones. */

@@ -7,11 +7,13 @@ import { randomBytes } from 'node:crypto'
 import { wipe } from '../crypto/bytes.ts'
 import { KeywrightError } from '../errors.ts'
 import { rotationDue } from '../policy/evaluate.ts'
+import type { KeyTypePolicy } from '../policy/policy.ts'
 import type { KeyRecord } from '../store.ts'
 import { announced } from './announce.ts'
-import { DATA_KEY_BYTES, type KeyIdentity, newRecord, randomKeyId, wrapContextOf } from './record.ts'
+import { DATA_KEY_BYTES, type KeyIdentity, newRecord, randomKeyId } from './record.ts'
 import { type KeyServices, policyOf, recordsOf } from './services.ts'
 import { type KeyringView, viewKeyring } from './states.ts'
+import { wrapUnderAll } from './wrap-all.ts'
 
 /** Ids are random: with 10^6 keys in a store one in 4000 is taken. So many in a row are a broken generator. */
 const ID_ATTEMPTS = 8
@@ -152,11 +154,11 @@ async function insertNext(
       algorithm: policy.algorithm,
       createdAt: services.clock.now(),
     }
-    const record = await makeRecord(services, identity, policy.provider, activatesAt)
+    const record = await makeRecord(services, identity, policy, activatesAt)
     const about = { event, keyring, keyId: record.id, keyVersion: version, reason }
     const result = await announced(
       services,
-      { ...about, details: { provider: policy.provider } },
+      { ...about, details: { provider: record.wraps.map(({ provider }) => provider).join(', ') } },
       () => services.store.insert(record),
       (answer) => answer === 'inserted',
     )
@@ -171,13 +173,13 @@ async function insertNext(
 async function makeRecord(
   services: KeyServices,
   identity: KeyIdentity,
-  provider: string,
+  policy: KeyTypePolicy,
   activatesAt: number,
 ): Promise<KeyRecord> {
   const dataKey = randomBytes(DATA_KEY_BYTES)
   try {
-    const wrapped = await services.calls.wrap(provider, dataKey, wrapContextOf(identity))
-    return newRecord(identity, dataKey, [wrapped], activatesAt)
+    const record = newRecord(identity, dataKey, [], activatesAt)
+    return { ...record, wraps: await wrapUnderAll(services.calls, policy, record, dataKey) }
   } finally {
     wipe(dataKey)
   }
