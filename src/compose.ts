@@ -2,37 +2,40 @@
  * The composition root: options, environment and policy document → providers, store, audit log, Keywright. The only
  * file of the library that reads the environment, and the only one that knows providers and stores by name.
  */
-import { BACKENDS, type Backend } from '../providers/index.ts'
+import { BACKENDS } from '../providers/index.ts'
 import { openStore } from '../stores/index.ts'
 import { fileAuditSink } from './audit/file-sink.ts'
 import type { AuditSink } from './audit/sink.ts'
 import type { Clock } from './clock.ts'
-import {
-  aliasProblems,
-  besideKeyFile,
-  from,
-  mergeOptions,
-  prefer,
-  type Sourced,
-} from './config/configuration.ts'
+import { auditFile } from './config/audit-place.ts'
+import { type PlannedProvider, planProviders, selectBackend } from './config/backends.ts'
+import { besideKeyFile, from, prefer, type Sourced } from './config/configuration.ts'
 import {
   type Environment,
   type EnvironmentSettings,
-  environmentInvalid,
   readEnvironment,
+  variable,
 } from './config/environment.ts'
 import { readPolicyDocument, resolvePolicyDocument } from './config/policy-document.ts'
 import { readRootSecret } from './config/root-secret.ts'
 import { KeywrightError } from './errors.ts'
 import { Keywright } from './keywright.ts'
-import { nearest } from './nearest.ts'
+import { originOf } from './policy/members.ts'
 import type { PolicyOverrides } from './policy/overrides.ts'
-import type { PerformanceMode, Policy, ProviderConfig } from './policy/policy.ts'
-import type { KeyProvider, RootSecretText } from './provider.ts'
+import type { PerformanceMode, Policy } from './policy/policy.ts'
+import type {
+  BackendModule,
+  KeyProvider,
+  PrivilegePolicy,
+  ProviderSettings,
+  RootSecretText,
+} from './provider.ts'
+import type { ResilienceOptions } from './resilience/options.ts'
 import type { KeyStore } from './store.ts'
 
 export { BACKENDS } from '../providers/index.ts'
 export { openStore } from '../stores/index.ts'
+export type { PlannedProvider } from './config/backends.ts'
 
 export { DEFAULT_CONFIG_PATH } from './config/policy-document.ts'
 
@@ -44,11 +47,13 @@ export interface OpenOptions {
   readonly path?: string
   /** Where the key records live: 'sqlite:./keys.db'. @default keys.db beside the key file */
   readonly storeUrl?: string
-  /** The audit log: a path, a sink of your own, or false for none. @default audit.jsonl beside the key file */
+  /** The audit log: a path, 'store' for the key store, a sink of your own, or false for none. @default audit.jsonl beside the key file */
   readonly audit?: string | false | AuditSink
   /** The policy document: a path, or the document itself. @default config/encryption.json, if it is there */
   readonly config?: string | object
-  /** Root secret of the file backend: a key as text. */
+  /** The profile of the policy document. @default the one that NODE_ENV names, if the document has it */
+  readonly profile?: string
+  /** Root secret of the file and Redis backends: a key as text. */
   readonly masterKey?: string
   /** … or a password. */
   readonly masterPassword?: string
@@ -60,17 +65,11 @@ export interface OpenOptions {
   /** Who acts, for the audit log. */
   readonly actor?: string
   readonly providerTimeoutMs?: number
+  /** Retries, circuit breaker and limits of provider calls. */
+  readonly resilience?: ResilienceOptions
   readonly clock?: Clock
   /** @default process.env */
   readonly environment?: Environment
-}
-
-/** A provider instance as it will be made. */
-export interface PlannedProvider {
-  readonly name: string
-  readonly backend: Backend
-  readonly options: Readonly<Record<string, unknown>>
-  readonly sources: Readonly<Record<string, Sourced<unknown>>>
 }
 
 /** Everything decided, nothing opened yet. */
@@ -79,6 +78,8 @@ export interface Configuration {
   readonly policy: Policy
   readonly policySource: Sourced<string>
   readonly providers: readonly PlannedProvider[]
+  /** Name of the instance that option, environment or document select. */
+  readonly selected: string
   readonly storeUrl: Sourced<string>
   readonly audit: Sourced<string | AuditSink | false>
   readonly rootSecret: RootSecretText | undefined
@@ -104,8 +105,7 @@ async function composeWith(
 ): Promise<Keywright> {
   const mayMakeMasterKey = options.create === true && (await isEmpty(store))
   const providers = await openProviders(configuration, mayMakeMasterKey)
-  const { value: audit } = configuration.audit
-  const sink = typeof audit === 'string' ? fileAuditSink({ path: audit }) : audit
+  const sink = auditSinkOf(configuration.audit.value, store)
   return new Keywright({
     provider: providers,
     store,
@@ -113,7 +113,18 @@ async function composeWith(
     ...(sink === false ? {} : { audit: sink }),
     ...(options.actor === undefined ? {} : { actor: options.actor }),
     ...(options.providerTimeoutMs === undefined ? {} : { providerTimeoutMs: options.providerTimeoutMs }),
+    ...(options.resilience === undefined ? {} : { resilience: options.resilience }),
     ...(options.clock === undefined ? {} : { clock: options.clock }),
+  })
+}
+
+function auditSinkOf(audit: string | AuditSink | false, store: KeyStore): AuditSink | false {
+  if (typeof audit !== 'string') return audit
+  const path = auditFile(audit)
+  if (path !== undefined) return fileAuditSink({ path })
+  if (store.auditSink !== undefined) return store.auditSink()
+  throw new KeywrightError('ERR_CONFIG_INVALID', 'this key store keeps no audit log', {
+    hint: 'PostgreSQL and Redis do; else write a path into ENCRYPTION_AUDIT_PATH, or "off"',
   })
 }
 
@@ -124,24 +135,34 @@ async function isEmpty(store: KeyStore): Promise<boolean> {
 
 /** Makes the provider instances of a configuration. */
 export async function openProviders(configuration: Configuration, create: boolean): Promise<KeyProvider[]> {
-  const { production, rootSecret } = configuration
-  return Promise.all(
-    configuration.providers.map(async ({ name, backend, options }) => {
-      const { configure: make } = await loadBackend(backend)
-      return make({ name, options, production, create, ...(rootSecret === undefined ? {} : { rootSecret }) })
-    }),
-  )
+  return Promise.all(configuration.providers.map((planned) => openProvider(configuration, planned, create)))
 }
 
-function loadBackend(backend: Backend): ReturnType<NonNullable<Backend['load']>> {
-  if (backend.load !== undefined) return backend.load()
-  throw new KeywrightError(
-    'ERR_BACKEND_UNAVAILABLE',
-    `the backend "${backend.name}" is not in this version`,
-    {
-      hint: `this version has: ${builtBackends().join(', ')}`,
-    },
-  )
+/** Makes one provider instance. */
+export async function openProvider(
+  configuration: Configuration,
+  planned: PlannedProvider,
+  create: boolean,
+): Promise<KeyProvider> {
+  const { configure: make } = await planned.backend.load()
+  return make(settingsOf(configuration, planned, create))
+}
+
+/** What the module of a planned provider says of the permissions it needs. */
+export async function privilegesOf(
+  configuration: Configuration,
+  planned: PlannedProvider,
+): Promise<{ permissions: NonNullable<BackendModule['permissions']>; policy: PrivilegePolicy | undefined }> {
+  const { leastPrivilege, permissions = {} } = await planned.backend.load()
+  return { permissions, policy: leastPrivilege?.(settingsOf(configuration, planned, false)) }
+}
+
+function settingsOf(
+  { production, rootSecret }: Configuration,
+  { name, options }: PlannedProvider,
+  create: boolean,
+): ProviderSettings {
+  return { name, options, production, create, ...(rootSecret === undefined ? {} : { rootSecret }) }
 }
 
 /** Decides everything, opens nothing but the policy document and the root secret's file. */
@@ -150,13 +171,25 @@ export async function configure(options: OpenOptions = {}): Promise<Configuratio
   const settings = readEnvironment(environment)
   const document = await readPolicyDocument(options.config, settings.configPath)
   const overrides = overridesOf(options, settings)
+  const profile = prefer(
+    from('option', options.profile),
+    from('environment', settings.profile, 'ENCRYPTION_PROFILE'),
+    from('environment', variable(environment, 'NODE_ENV'), 'NODE_ENV'),
+  )
   const policyOf = (more: PolicyOverrides, known: readonly string[]): Promise<Policy> =>
-    resolvePolicyDocument(document, { ...overrides, ...more }, known)
-  const stated = (await policyOf({}, Object.keys(BACKENDS))).providers
-  const selected = selectBackend(options, settings, stated)
-  const providers = planProviders(stated, selected, options, environment)
+    resolvePolicyDocument(document, {
+      overrides: { ...overrides, ...more },
+      knownProviders: known,
+      profile,
+    })
+  const draft = await policyOf({}, Object.keys(BACKENDS))
+  const stated = draft.providers
+  const preferred = statedProvider(draft)
+  const selected = selectBackend(BACKENDS, options.backend, settings.backend, stated, preferred)
+  const providers = planProviders(BACKENDS, stated, selected, options.path, environment)
   const main = providers.find(({ name }) => name === selected.instance) as PlannedProvider
-  const explicit = selected.source !== 'policy document'
+  // Key types that name no provider use the selected one, unless the document says which.
+  const explicit = selected.source !== 'policy document' || preferred === undefined
   const policy = await policyOf(
     explicit ? { provider: selected.instance } : {},
     providers.map(({ name }) => name),
@@ -167,6 +200,7 @@ export async function configure(options: OpenOptions = {}): Promise<Configuratio
     policy: { ...policy, providers: inForce(providers) },
     policySource: { value: document?.path ?? 'default policy', source: document?.source ?? 'default' },
     providers,
+    selected: selected.instance,
     storeUrl: prefer(
       from('option', options.storeUrl),
       from('environment', settings.storeUrl, 'ENCRYPTION_KEY_STORE_URL'),
@@ -175,6 +209,12 @@ export async function configure(options: OpenOptions = {}): Promise<Configuratio
     rootSecret: await readRootSecret(options, environment),
     production: environment['NODE_ENV'] === 'production',
   }
+}
+
+/** The provider that the document names for key types which name none. */
+function statedProvider(policy: Policy): string | undefined {
+  const keyTypes = Object.values(policy.keyTypes)
+  return keyTypes.find((keyType) => originOf(keyType, 'provider')?.path === 'provider')?.provider
 }
 
 /** The provider instances as they will be, those that only the environment names included. */
@@ -207,78 +247,4 @@ function overridesOf(options: OpenOptions, settings: EnvironmentSettings): Polic
     ...(rotationIntervalDays === undefined ? {} : { rotationIntervalDays }),
     ...(performanceMode === undefined ? {} : { performanceMode }),
   }
-}
-
-interface SelectedBackend {
-  /** Name of the provider instance that is the default one. */
-  readonly instance: string
-  readonly backend: Backend
-  readonly source: Sourced<string>['source']
-}
-
-/** The backend that options or environment name, else the instances of the document. */
-function selectBackend(
-  options: OpenOptions,
-  settings: EnvironmentSettings,
-  stated: Readonly<Record<string, ProviderConfig>>,
-): SelectedBackend {
-  const named = prefer(from('option', options.backend), from('environment', settings.backend))
-  const instances = Object.entries(stated)
-  if (named !== undefined) {
-    const backend = findBackend(named.value)
-    const instance = instances.find(([, config]) => findBackend(config.type) === backend)?.[0]
-    return { instance: instance ?? backend.name, backend, source: named.source }
-  }
-  const [first] = instances
-  if (first !== undefined) {
-    return { instance: first[0], backend: findBackend(first[1].type), source: 'policy document' }
-  }
-  throw new KeywrightError('ERR_BACKEND_MISSING', 'no backend is configured: nobody holds the master key', {
-    hint: 'run `keywright init`, or set ENCRYPTION_KEY_STORAGE_BACKEND (file for a start)',
-  })
-}
-
-/** By name ('aws-kms') or by its spelling in the environment ('aws_kms'). Throws ERR_BACKEND_UNKNOWN. */
-export function findBackend(name: string): Backend {
-  const backend = Object.values(BACKENDS).find((row) => row.name === name || row.environmentName === name)
-  if (backend !== undefined) return backend
-  const names = Object.values(BACKENDS).map((row) => row.environmentName)
-  const close = nearest(name, names)
-  throw new KeywrightError('ERR_BACKEND_UNKNOWN', 'the backend that is configured does not exist', {
-    hint: `${close === undefined ? '' : `did you mean "${close}"? `}known: ${names.join(', ')}`,
-    details: { known: names },
-  })
-}
-
-/** Names of backends that this version can open. */
-export function builtBackends(): string[] {
-  return Object.values(BACKENDS)
-    .filter(({ load }) => load !== undefined)
-    .map(({ environmentName }) => environmentName)
-}
-
-function planProviders(
-  stated: Readonly<Record<string, ProviderConfig>>,
-  selected: SelectedBackend,
-  options: OpenOptions,
-  environment: Environment,
-): PlannedProvider[] {
-  const problems = aliasProblems(selected.backend.variables, environment)
-  if (problems.length > 0) throw environmentInvalid(problems)
-  const all = Object.hasOwn(stated, selected.instance)
-    ? stated
-    : { ...stated, [selected.instance]: { type: selected.backend.name, options: {} } }
-  return Object.entries(all).map(([name, config]) => {
-    const backend = findBackend(config.type)
-    const isSelected = name === selected.instance
-    const merged = mergeOptions(config.options, backend.variables, environment, isSelected)
-    if (!isSelected || options.path === undefined) return { name, backend, ...merged }
-    const path: Sourced<string> = { value: options.path, source: 'option' }
-    return {
-      name,
-      backend,
-      options: { ...merged.options, path: options.path },
-      sources: { ...merged.sources, path },
-    }
-  })
 }

@@ -37,17 +37,37 @@ export function mergeOptions(
   const sources: Record<string, Sourced<unknown>> = {}
   for (const [option, value] of Object.entries(stated)) sources[option] = { value, source: 'policy document' }
   for (const row of variables) {
-    const name = row.variables.find((candidate) => variable(environment, candidate) !== undefined)
+    const names = environmentWins ? row.variables : row.variables.filter((one) => !isOfSelected(one))
+    const name = names.find((candidate) => variable(environment, candidate) !== undefined)
     const value = name === undefined ? undefined : variable(environment, name)
     const isStated = Object.hasOwn(stated, row.option)
     if (value !== undefined && (environmentWins || !isStated)) {
       sources[row.option] = { value, source: 'environment', ...(name === undefined ? {} : { from: name }) }
-    } else if (!isStated && row.default !== undefined) {
-      sources[row.option] = { value: row.default, source: 'default' }
     }
+  }
+  for (const row of variables) {
+    if (sources[row.option] !== undefined) continue
+    const lower = standardValue(row, environment, (option) => sources[option] !== undefined)
+    if (lower !== undefined) sources[row.option] = lower
   }
   const options = Object.fromEntries(Object.entries(sources).map(([option, { value }]) => [option, value]))
   return { options, sources }
+}
+
+/** ENCRYPTION_KEY_ID and its like are about the selected instance; another one has a master key of its own. */
+const isOfSelected = (name: string): boolean => name.startsWith('ENCRYPTION_KEY_')
+
+/** What the service's own variables say, else the default. */
+function standardValue(
+  row: ProviderVariable,
+  environment: Environment,
+  isSet: (option: string) => boolean,
+): Sourced<unknown> | undefined {
+  for (const name of row.yieldsTo?.some(isSet) ? [] : (row.standard ?? [])) {
+    const value = variable(environment, name)
+    if (value !== undefined) return { value, source: 'environment', from: name }
+  }
+  return row.default === undefined ? undefined : { value: row.default, source: 'default' }
 }
 
 /** Aliases that are set to different values: a problem, because which one counts would be a guess. */

@@ -9,9 +9,11 @@ export type Environment = Readonly<Record<string, string | undefined>>
 export const VARIABLES = {
   ENCRYPTION_KEY_STORAGE_BACKEND:
     'who holds the master key: file, redis, vault, aws_kms, azure_kv or gcp_kms',
-  ENCRYPTION_KEY_STORE_URL: 'where wrapped data keys live: sqlite:./path/keys.db',
-  ENCRYPTION_AUDIT_PATH: 'the audit log: a path, or "off"',
+  ENCRYPTION_KEY_STORE_URL: 'where wrapped data keys live: sqlite:./path/keys.db, postgres://… or redis://…',
+  ENCRYPTION_AUDIT_PATH: 'the audit log: a path, "store" for the key store (PostgreSQL, Redis), or "off"',
   ENCRYPTION_CONFIG: 'path of the policy document',
+  ENCRYPTION_PROFILE:
+    'profile of the policy document; without it the one that NODE_ENV names, if there is one',
   ENCRYPTION_MASTER_KEY: 'root secret: 32 bytes as base64, base64url, hex, or the base64 of a Fernet key',
   ENCRYPTION_MASTER_KEY_FILE: 'path of a file that holds the root secret in the same forms',
   ENCRYPTION_MASTER_PASSWORD: 'root secret: a password, derived by Argon2id or scrypt',
@@ -28,6 +30,7 @@ export interface EnvironmentSettings {
   readonly storeUrl?: string
   readonly auditPath?: string
   readonly configPath?: string
+  readonly profile?: string
   readonly autoRotation?: boolean
   readonly rotationIntervalDays?: number
   readonly performanceMode?: PerformanceMode
@@ -62,6 +65,7 @@ export function readEnvironment(environment: Environment): EnvironmentSettings {
     storeUrl: read('ENCRYPTION_KEY_STORE_URL', text, ''),
     auditPath: read('ENCRYPTION_AUDIT_PATH', text, ''),
     configPath: read('ENCRYPTION_CONFIG', text, ''),
+    profile: read('ENCRYPTION_PROFILE', text, ''),
     autoRotation: read('ENCRYPTION_AUTO_ROTATION', (value) => BOOLEANS[value.toLowerCase()], 'true or false'),
     rotationIntervalDays: read('ENCRYPTION_ROTATION_INTERVAL_DAYS', parseDays, 'a number of days above zero'),
     performanceMode: read('ENCRYPTION_PERFORMANCE_MODE', parseMode, `one of ${MODES.join(', ')}`),

@@ -4,7 +4,7 @@ import { KeywrightError } from '../errors.ts'
 import type { PolicyOverrides } from '../policy/overrides.ts'
 import type { Policy } from '../policy/policy.ts'
 import { defaultPolicy } from '../policy/resolve.ts'
-import { from, prefer } from './configuration.ts'
+import { from, prefer, type Sourced } from './configuration.ts'
 import type { Source } from './setting.ts'
 
 export const DEFAULT_CONFIG_PATH = 'config/encryption.json'
@@ -40,16 +40,32 @@ export async function readPolicyDocument(
   }
 }
 
+/** What a document is resolved with. */
+export interface PolicyResolution {
+  readonly overrides: PolicyOverrides
+  readonly knownProviders: readonly string[]
+  readonly profile: Sourced<string> | undefined
+}
+
 /** The policy of the document, or the default one. Throws ERR_POLICY_INVALID. */
 export async function resolvePolicyDocument(
   document: PolicyDocument | undefined,
-  overrides: PolicyOverrides,
-  knownProviders: readonly string[],
+  { overrides, knownProviders, profile }: PolicyResolution,
 ): Promise<Policy> {
-  if (document === undefined) return defaultPolicy(overrides)
+  if (document === undefined) {
+    if (profile !== undefined && profile.from !== 'NODE_ENV') throw noDocument()
+    return defaultPolicy(overrides)
+  }
   const { loadPolicyText, parsePolicyDocument } = await import('../policy/document.ts')
-  const context = { overrides, knownProviders, source: document.path }
+  const choice = profile && { name: profile.value, expected: profile.from === 'NODE_ENV' }
+  const context = { overrides, knownProviders, source: document.path, profile: choice }
   return document.text === undefined
     ? parsePolicyDocument(document.value, context)
     : loadPolicyText(document.text, document.path, context)
+}
+
+function noDocument(): KeywrightError {
+  return new KeywrightError('ERR_CONFIG_INVALID', 'a profile is chosen, and there is no policy document', {
+    hint: `unset ENCRYPTION_PROFILE, or write the document (ENCRYPTION_CONFIG, else ${DEFAULT_CONFIG_PATH})`,
+  })
 }

@@ -94,6 +94,24 @@ function checkKeyType(subject: Subject): Problem[] {
       what: `keys of ${BLIND_INDEX} make search tokens: its algorithm is HMAC-SHA-256`,
     })
   }
+  return [...problems, ...checkWraps(subject)]
+}
+
+function checkWraps(subject: Subject): Problem[] {
+  const { label, keyType } = subject
+  const { furtherProviders, minWraps } = keyType
+  const problems: Problem[] = []
+  if (new Set(furtherProviders).size < furtherProviders.length) {
+    const path = placeOf(subject, 'furtherProviders')
+    problems.push({ path, what: `furtherProviders of ${label} names a provider twice` })
+  }
+  if (Number.isFinite(minWraps) && minWraps > 1 + furtherProviders.length) {
+    problems.push({
+      path: placeOf(subject, 'minWraps'),
+      what: `minWraps of ${label} is above the number of its providers; state furtherProviders, or less`,
+      about: [placeOf(subject, 'furtherProviders')],
+    })
+  }
   return problems
 }
 
@@ -104,10 +122,14 @@ function checkProviders(
 ): Problem[] {
   if (knownProviders === undefined && layers.providers.size === 0) return []
   const known = new Set([...layers.providers.keys(), ...(knownProviders ?? []), DEFAULT_PROVIDER])
-  const named = Object.entries(policy.keyTypes).map(([name, keyType]) => ({
-    path: placeOf(subjectOf(name, keyType, layers), 'provider'),
-    provider: keyType.provider,
-  }))
+  const named = Object.entries(policy.keyTypes).flatMap(([name, keyType]) => {
+    const subject = subjectOf(name, keyType, layers)
+    const further = placeOf(subject, 'furtherProviders')
+    return [
+      { path: placeOf(subject, 'provider'), provider: keyType.provider },
+      ...keyType.furtherProviders.map((provider, index) => ({ path: `${further}.${index}`, provider })),
+    ]
+  })
   if (layers.provider !== undefined) named.push({ path: 'provider', provider: layers.provider.name })
   return named
     .filter(({ provider }) => !known.has(provider))

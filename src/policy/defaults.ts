@@ -66,6 +66,8 @@ export function generalMembers(
   return {
     description: '',
     provider: DEFAULT_PROVIDER,
+    furtherProviders: [],
+    minWraps: NEVER, // as many as there are
     algorithm,
     'rotation.auto': !index,
     'rotation.age': index ? NEVER : 90 * DAY_MS,

@@ -3,21 +3,30 @@
  * Everything wrong is reported at once, by path; a value never appears in a message.
  */
 import * as z from 'zod'
+import { didYouMean } from '../nearest.ts'
 import { checkPolicy } from './check.ts'
 import { checkForm } from './form.ts'
 import { parseJsonText } from './json-text.ts'
 import { applyOverrides, type PolicyOverrides } from './overrides.ts'
 import type { Policy } from './policy.ts'
-import { policyInvalid, withoutConsequences } from './problems.ts'
+import { type Problem, policyInvalid, withoutConsequences } from './problems.ts'
 import { readLayers } from './read.ts'
 import { buildPolicy } from './resolve.ts'
 import { PolicyDocument } from './schema.ts'
+
+export interface ProfileChoice {
+  readonly name: string
+  /** The document need not have it. */
+  readonly expected: boolean
+}
 
 export interface PolicyContext {
   /** Names of provider instances that exist beside those the document configures. */
   readonly knownProviders?: readonly string[]
   /** What the document was read from, for messages: a path. @default 'the policy document' */
   readonly source?: string
+  /** The profile to take. One that is only `expected` may be missing: NODE_ENV names something in every program. */
+  readonly profile?: ProfileChoice | undefined
   /** Settings that win over the document. */
   readonly overrides?: PolicyOverrides
 }
@@ -27,13 +36,27 @@ export function parsePolicyDocument(document: unknown, context: PolicyContext = 
   const source = context.source ?? 'the policy document'
   const form = checkForm(document)
   if (form.document === undefined) throw policyInvalid(form.problems, source)
-  const { layers, problems } = readLayers(form.document)
+  const chosen = chooseProfile(Object.keys(form.document.profiles ?? {}), context.profile)
+  if (chosen.problem !== undefined) throw policyInvalid([chosen.problem], source)
+  const { layers, problems } = readLayers(form.document, chosen.profile)
   const stated = applyOverrides(layers, context.overrides ?? {})
   const policy = buildPolicy(stated)
   const content = [...problems, ...checkPolicy(policy, stated, context.knownProviders)]
   const all = [...form.problems, ...withoutConsequences(content, form.problems)]
   if (all.length > 0) throw policyInvalid(all, source)
-  return policy
+  return chosen.profile === undefined ? policy : Object.freeze({ ...policy, profile: chosen.profile })
+}
+
+/** The name of a profile that the document has. What was asked for is a value, and not repeated. */
+function chooseProfile(
+  known: readonly string[],
+  choice: ProfileChoice | undefined,
+): { readonly profile?: string; readonly problem?: Problem } {
+  if (choice === undefined) return {}
+  if (known.includes(choice.name)) return { profile: choice.name }
+  if (choice.expected) return {}
+  const advice = didYouMean(choice.name, known) || `known: ${known.join(', ') || 'none'}`
+  return { problem: { path: 'profiles', what: `no such profile as ENCRYPTION_PROFILE names; ${advice}` } }
 }
 
 /**

@@ -21,8 +21,8 @@ export interface PolicyLayers {
   readonly keyTypes: ReadonlyMap<string, Layer>
   /** Those of the document. */
   readonly selectors: readonly Selector[]
-  /** Whether the default selectors count as well. */
-  readonly defaultSelectors: boolean
+  /** Whether the default selectors count as well. @default true */
+  readonly defaultSelectors?: boolean
   readonly auditRetentionMs?: number
   /** For all key types that encrypt, above everything else. */
   readonly overrides: Layer
@@ -36,6 +36,32 @@ export const NO_LAYERS: PolicyLayers = {
   defaults: NO_LAYER,
   keyTypes: new Map(),
   selectors: [],
-  defaultSelectors: true,
   overrides: NO_LAYER,
+}
+
+/** `low` with what `high` states on top. */
+export function overlayLayers(low: PolicyLayers, high: PolicyLayers): PolicyLayers {
+  const keyTypes = new Map(low.keyTypes)
+  for (const [name, layer] of high.keyTypes) keyTypes.set(name, overlay(low.keyTypes.get(name), layer))
+  const replaced = new Set(high.selectors.map(({ keyType }) => keyType))
+  return {
+    ...low,
+    ...high,
+    providers: new Map([...low.providers, ...high.providers]),
+    defaults: overlay(low.defaults, high.defaults),
+    keyTypes,
+    // A key type that states selectors states all of them.
+    selectors: [...low.selectors.filter(({ keyType }) => !replaced.has(keyType)), ...high.selectors],
+    overrides: overlay(low.overrides, high.overrides),
+  }
+}
+
+function overlay(low: Layer | undefined, high: Layer): Layer {
+  if (low === undefined) return high
+  const place = low.place ?? high.place
+  return {
+    values: { ...low.values, ...high.values },
+    paths: { ...low.paths, ...high.paths },
+    ...(place === undefined ? {} : { place }),
+  }
 }

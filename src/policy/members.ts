@@ -10,6 +10,8 @@ import { formatSize } from './size.ts'
 export interface KeyTypeMembers {
   readonly description: string
   readonly provider: string
+  readonly furtherProviders: readonly string[]
+  readonly minWraps: number
   readonly algorithm: KeyTypePolicy['algorithm']
   readonly 'rotation.auto': boolean
   readonly 'rotation.age': number
@@ -44,6 +46,8 @@ export function toKeyTypePolicy(members: KeyTypeMembers): KeyTypePolicy {
   return {
     description: members.description,
     provider: members.provider,
+    furtherProviders: members.furtherProviders,
+    minWraps: members.minWraps,
     algorithm: members.algorithm,
     rotation: {
       auto: members['rotation.auto'],
@@ -72,6 +76,8 @@ export function toMembers(policy: KeyTypePolicy): KeyTypeMembers {
   return {
     description: policy.description,
     provider: policy.provider,
+    furtherProviders: policy.furtherProviders,
+    minWraps: policy.minWraps,
     algorithm: policy.algorithm,
     'rotation.auto': policy.rotation.auto,
     'rotation.age': policy.rotation.ageMs,
@@ -101,12 +107,19 @@ const DURATIONS: ReadonlySet<string> = new Set<Member>([
 ])
 
 /** A member's value for people. */
-export function formatMember(member: Member, value: string | number | boolean): string {
+export function formatMember(member: Member, value: KeyTypeMembers[Member]): string {
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
+  if (typeof value === 'object') return value.length === 0 ? 'none' : value.join(', ')
   if (typeof value === 'string') return value
   if (DURATIONS.has(member)) return formatDuration(value)
+  if (member === 'minWraps' && value === Number.POSITIVE_INFINITY) return 'all'
   if (member === 'rotation.bytes') return formatSize(value)
   return formatCount(value)
+}
+
+/** Whether two values of a member say the same. */
+export function sameMember(one: KeyTypeMembers[Member], other: KeyTypeMembers[Member]): boolean {
+  return Array.isArray(one) && Array.isArray(other) ? one.join() === other.join() : Object.is(one, other)
 }
 
 /** A count for people: '4,294,967,296', 'never' for no limit. */

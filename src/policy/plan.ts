@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { formatDuration } from './duration.ts'
 import { findKeyType } from './keyring-name.ts'
-import { formatMember, type Member, toMembers } from './members.ts'
+import { formatMember, type Member, sameMember, toMembers } from './members.ts'
 import { parsePattern, sampleField } from './patterns.ts'
 import { countKeys, groupByType, type KeyCounts, type PlanKey } from './plan-keys.ts'
 import { type PlanWarning, planWarnings } from './plan-warnings.ts'
@@ -69,7 +69,7 @@ function allNames(one: object, other: object): string[] {
 function memberChanges(before: KeyTypePolicy, after: KeyTypePolicy): PolicyChange[] {
   const [was, is] = [toMembers(before), toMembers(after)]
   return (Object.keys(was) as Member[])
-    .filter((member) => !Object.is(was[member], is[member]))
+    .filter((member) => !sameMember(was[member], is[member]))
     .map((path) => ({ path, from: formatMember(path, was[path]), to: formatMember(path, is[path]) }))
 }
 

@@ -9,6 +9,10 @@ export interface KeyTypePolicy {
   readonly description: string
   /** Name of the provider instance that wraps keys of this type. */
   readonly provider: string
+  /** Providers that wrap keys of this type as well, in the order in which they are asked to unwrap. */
+  readonly furtherProviders: readonly string[]
+  /** A new key needs at least so many wraps; the missing ones are added by `repair`. Infinity: all of them. */
+  readonly minWraps: number
   /** How values are sealed; 'HMAC-SHA-256' for a key type whose keys only make search tokens. */
   readonly algorithm: 'AES-256-GCM' | 'X-AES-256-GCM' | 'HMAC-SHA-256'
   readonly rotation: {
@@ -60,6 +64,8 @@ export interface Selector {
 }
 
 export interface Policy {
+  /** The profile of the document that was taken, if any. */
+  readonly profile?: string
   readonly keyTypes: Readonly<Record<string, KeyTypePolicy>>
   /** All selectors; those that a document states win over the default ones (selectors.ts). */
   readonly selectors: readonly Selector[]
@@ -69,6 +75,11 @@ export interface Policy {
     /** Audit records older than this may be dropped by `audit prune`, in ms. Infinity: never. */
     readonly retentionMs: number
   }
+}
+
+/** Every provider that wraps keys of this type, the preferred one first. */
+export function wrappingProviders(policy: Pick<KeyTypePolicy, 'provider' | 'furtherProviders'>): string[] {
+  return [...new Set([policy.provider, ...policy.furtherProviders])]
 }
 
 export type PerformanceMode = 'security' | 'balanced' | 'performance'

@@ -1,7 +1,7 @@
 /** From a document of the right form to layers. */
 import { DAY_MS, readDuration } from './duration.ts'
 import type { Sieved } from './form.ts'
-import { type Layer, NO_LAYER, type PolicyLayers } from './layers.ts'
+import { type Layer, NO_LAYER, overlayLayers, type PolicyLayers } from './layers.ts'
 import type { KeyTypeMembers, Member } from './members.ts'
 import type { ProviderConfig, Selector } from './policy.ts'
 import type { Problem } from './problems.ts'
@@ -9,38 +9,55 @@ import { AGE, GRACE, PERIOD, type PolicyDocument, STALE } from './schema.ts'
 import { readSize } from './size.ts'
 
 type Document = Sieved<PolicyDocument>
+/** A document, or one of its profiles. */
+type Settings = Omit<Document, '$schema' | 'version' | 'profiles'>
 type KeyTypeDocument = NonNullable<NonNullable<Document['keyTypes']>[string]>
 type FlatDocument = NonNullable<NonNullable<Document['rotation_policies']>[number]>
 type Stated = { [M in Member]?: KeyTypeMembers[M] | undefined }
 
-/** The layers `document` states, and what is wrong with how it states them. */
-export function readLayers(document: Document): { layers: PolicyLayers; problems: Problem[] } {
-  const { problems, keyTypes } = readKeyTypes(document)
+/** The layers `document` states with one of its profiles on top, and what is wrong with how it states them. */
+export function readLayers(
+  document: Document,
+  profile?: string,
+): { layers: PolicyLayers; problems: Problem[] } {
+  const base = readSettings(document, '')
+  const overlay = profile === undefined ? undefined : document.profiles?.[profile]
+  if (overlay === undefined) return base
+  const own = readSettings(overlay, `profiles.${profile}.`)
+  return { layers: overlayLayers(base.layers, own.layers), problems: [...base.problems, ...own.problems] }
+}
+
+/** `place` stands before every path. */
+function readSettings(document: Settings, place: string): { layers: PolicyLayers; problems: Problem[] } {
+  const { problems, keyTypes } = readKeyTypes(document, place)
   const retention = readDuration(document.audit?.retention, AGE)
   const layers: PolicyLayers = {
     ...(document.performanceMode === undefined ? {} : { performanceMode: document.performanceMode }),
     ...(document.provider === undefined ? {} : { provider: { name: document.provider, origin: 'document' } }),
     providers: readProviders(document),
-    defaults: document.defaults === undefined ? NO_LAYER : readKeyType(document.defaults, 'defaults'),
+    defaults: document.defaults === undefined ? NO_LAYER : readKeyType(document.defaults, `${place}defaults`),
     keyTypes,
     selectors: readSelectors(document),
-    defaultSelectors: document.defaultSelectors ?? true,
+    ...(document.defaultSelectors === undefined ? {} : { defaultSelectors: document.defaultSelectors }),
     ...(retention === undefined ? {} : { auditRetentionMs: retention }),
     overrides: NO_LAYER,
   }
   return { layers, problems }
 }
 
-function readKeyTypes(document: Document): { problems: Problem[]; keyTypes: Map<string, Layer> } {
+function readKeyTypes(
+  document: Settings,
+  before: string,
+): { problems: Problem[]; keyTypes: Map<string, Layer> } {
   const keyTypes = new Map<string, Layer>()
   const problems: Problem[] = []
   for (const [name, keyType] of Object.entries(document.keyTypes ?? {})) {
     if (keyType === undefined) continue
-    keyTypes.set(name, readKeyType(keyType, `keyTypes.${name}`))
+    keyTypes.set(name, readKeyType(keyType, `${before}keyTypes.${name}`))
   }
   document.rotation_policies?.forEach((flat, index) => {
     if (flat?.key_type === undefined) return
-    const path = `rotation_policies.${index}`
+    const path = `${before}rotation_policies.${index}`
     const other = keyTypes.get(flat.key_type)?.place
     if (other === undefined) {
       keyTypes.set(flat.key_type, readFlat(flat, path))
@@ -58,7 +75,9 @@ function readKeyType(input: KeyTypeDocument, path: string): Layer {
   const { rotation, cache } = input
   const stated: Stated = {
     description: input.description,
-    provider: input.provider,
+    provider: 'provider' in input ? input.provider : undefined,
+    furtherProviders: readNames(input.furtherProviders),
+    minWraps: input.minWraps === 'all' ? Number.POSITIVE_INFINITY : input.minWraps,
     algorithm: input.algorithm,
     'rotation.auto': rotation?.auto,
     'rotation.age': readDuration(rotation?.age, AGE),
@@ -109,11 +128,17 @@ function readCount(count: number | 'never' | undefined): number | undefined {
   return count === 'never' ? Number.POSITIVE_INFINITY : count
 }
 
+/** Undefined when one of the names had the wrong form. */
+function readNames(names: readonly (string | undefined)[] | undefined): string[] | undefined {
+  const good = names?.filter((name) => name !== undefined)
+  return good?.length === names?.length ? good : undefined
+}
+
 function readDays(days: number | undefined): number | undefined {
   return days === undefined ? undefined : Math.round(days * DAY_MS)
 }
 
-function readProviders(document: Document): Map<string, ProviderConfig> {
+function readProviders(document: Settings): Map<string, ProviderConfig> {
   const providers = new Map<string, ProviderConfig>()
   for (const [name, entry] of Object.entries(document.providers ?? {})) {
     if (typeof entry?.type !== 'string') continue
@@ -123,7 +148,7 @@ function readProviders(document: Document): Map<string, ProviderConfig> {
   return providers
 }
 
-function readSelectors(document: Document): Selector[] {
+function readSelectors(document: Settings): Selector[] {
   return Object.entries(document.keyTypes ?? {}).flatMap(([keyType, entry]) =>
     (entry?.selectors ?? []).flatMap((pattern) =>
       pattern === undefined ? [] : [{ pattern, keyType, source: 'document' as const }],

@@ -51,7 +51,7 @@ export function buildPolicy(layers: PolicyLayers): Policy {
   const names = new Set([...DEFAULT_KEY_TYPES.keys(), ...layers.keyTypes.keys()])
   return deepFreeze({
     keyTypes: dictionary([...names].map((name) => [name, buildKeyType(name, layers)])),
-    selectors: [...layers.selectors, ...(layers.defaultSelectors ? DEFAULT_SELECTORS : [])],
+    selectors: [...layers.selectors, ...(layers.defaultSelectors === false ? [] : DEFAULT_SELECTORS)],
     providers: dictionary([...layers.providers]),
     performanceMode: layers.performanceMode ?? DEFAULT_MODE,
     audit: { retentionMs: layers.auditRetentionMs ?? DEFAULT_AUDIT_RETENTION_MS },

@@ -67,8 +67,18 @@ const cache = z.strictObject({
 
 const onceOld = (what: string) => about(z.enum(['decrypt', 'refuse']), what)
 
+const WRAPS = 'expected a whole number above zero, or "all"'
+
 /** What can be said for one key type and for all of them. */
 const shared = {
+  furtherProviders: about(
+    z.array(providerName()).max(8),
+    'Provider instances that wrap these keys as well, in the order in which they are asked to unwrap.',
+  ),
+  minWraps: about(
+    z.union([count(WRAPS), z.literal('all')], { error: WRAPS }),
+    'A new key needs at least so many wraps; `repair` adds those that are missing. Default: "all".',
+  ),
   rotation: about(rotation, 'When a new key takes over.'),
   maxAge: about(duration(AGE), 'A key older than this does not encrypt any more, or "never".'),
   afterMaxAge: onceOld('Whether a key past its max age still decrypts. Default: "decrypt".'),
@@ -131,9 +141,8 @@ const provider = z.looseObject({
   }),
 })
 
-export const PolicyDocument = z.strictObject({
-  $schema: about(z.string(), 'For editors.'),
-  version: about(z.literal(1), 'Version of the document format.'),
+/** What a profile may say too. */
+const settings = {
   provider: about(providerName(), 'The provider of key types that name none.'),
   performanceMode: about(
     z.enum(MODES),
@@ -158,6 +167,17 @@ export const PolicyDocument = z.strictObject({
     'The audit log.',
   ),
   rotation_policies: about(z.array(rotationPolicy), 'The flat form of rotation policies, accepted as well.'),
+}
+
+export const PolicyDocument = z.strictObject({
+  $schema: about(z.string(), 'For editors.'),
+  version: about(z.literal(1), 'Version of the document format.'),
+  ...settings,
+  profiles: about(
+    z.record(providerName(), z.strictObject(settings)),
+    'What differs in one environment: "development", "test", "production". Chosen by ENCRYPTION_PROFILE, else by ' +
+      'NODE_ENV. A provider instance of a profile replaces the one of its name.',
+  ),
 })
 
 export type PolicyDocument = z.infer<typeof PolicyDocument>

@@ -27,6 +27,8 @@ const policyWith = (numbers: fc.Arbitrary<number>): fc.Arbitrary<KeyTypePolicy> 
   fc.record({
     description: fc.string(),
     provider: fc.string(),
+    furtherProviders: fc.array(fc.string(), { maxLength: 3 }),
+    minWraps: numbers,
     algorithm: fc.constantFrom('AES-256-GCM', 'X-AES-256-GCM', 'HMAC-SHA-256'),
     rotation: fc.record({ auto: fc.boolean(), ageMs: numbers, messages: numbers, bytes: numbers }),
     maxAgeMs: numbers,

@@ -40,6 +40,8 @@ const full = {
     pii: {
       description: 'people',
       provider: 'second-one',
+      furtherProviders: ['main'],
+      minWraps: 2,
       algorithm: 'X-AES-256-GCM',
       rotation: { auto: false, age: '10d', messages: 1000, bytes: '1 GiB' },
       maxAge: '20d',
@@ -76,6 +78,8 @@ describe('a document', () => {
     expect(policy.keyTypes['pii']).toEqual({
       description: 'people',
       provider: 'second-one',
+      furtherProviders: ['main'],
+      minWraps: 2,
       algorithm: 'X-AES-256-GCM',
       rotation: { auto: false, ageMs: 10 * DAY_MS, messages: 1000, bytes: 2 ** 30 },
       maxAgeMs: 20 * DAY_MS,

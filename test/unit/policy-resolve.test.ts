@@ -24,6 +24,8 @@ describe('the default policy', () => {
     expect(description).not.toBe('')
     expect(keyType).toEqual({
       provider: 'default',
+      furtherProviders: [],
+      minWraps: Number.POSITIVE_INFINITY,
       algorithm: 'AES-256-GCM',
       rotation: { auto: true, ageMs: age * DAY_MS, messages: 2 ** 31, bytes: NEVER },
       maxAgeMs: maxAge * DAY_MS,
