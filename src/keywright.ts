@@ -17,6 +17,7 @@ import {
 } from './data/keyring-cipher.ts'
 import type { ExportOptions, ImportOptions } from './data/keyset.ts'
 import { type PlainRecord, RecordCodec, type RecordOptions } from './data/records.ts'
+import { Jobs } from './jobs/jobs.ts'
 import type { Health } from './keys/health.ts'
 import { Keyrings } from './keys/keyrings.ts'
 import { KeyManager, type TenantOption } from './keys/manager.ts'
@@ -27,10 +28,11 @@ import { eachKeyInfo, type KeyInfo } from './keys/views.ts'
 import { keyringFor, type PolicyRequest } from './policy/evaluate.ts'
 import type { Explanation } from './policy/explain.ts'
 import type { PolicyPlan } from './policy/plan.ts'
-import type { Policy } from './policy/policy.ts'
+import { type Policy, wrappingProviders } from './policy/policy.ts'
 import { defaultPolicy, withoutOptions } from './policy/resolve.ts'
 import { selectKeyType } from './policy/selectors.ts'
 import type { KeyProvider } from './provider.ts'
+import type { ResilienceOptions } from './resilience/options.ts'
 import type { KeyStore } from './store.ts'
 
 const BLIND_INDEX = 'blind_index'
@@ -49,6 +51,8 @@ export interface KeywrightParts {
   readonly actor?: string
   /** Deadline of one provider call, in ms. @default 10_000 */
   readonly providerTimeoutMs?: number
+  /** Retries, circuit breaker and limits of provider calls. */
+  readonly resilience?: ResilienceOptions
   /** @default the machine's clock */
   readonly clock?: Clock
 }
@@ -60,9 +64,12 @@ export class Keywright implements AsyncDisposable {
   readonly policy: Policy
   /** Rotation, revocation, listing and the rest of the life of keys. */
   readonly keys: KeyManager
+  /** Moves between providers, repair of wraps, drills. */
+  readonly jobs: Jobs
+  /** The audit log: append events of your own, list records. */
+  readonly audit: AuditTrail
   readonly #services: KeyServices
   readonly #rings: Keyrings
-  readonly #audit: AuditTrail
   readonly #sink: AuditSink | undefined
   readonly #actor: string
   #closing: Promise<void> | undefined
@@ -71,21 +78,23 @@ export class Keywright implements AsyncDisposable {
   constructor(parts: KeywrightParts) {
     const providers = Array.isArray(parts.provider) ? parts.provider : [parts.provider as KeyProvider]
     const clock = parts.clock ?? systemClock
-    const calls = new ProviderCalls({ providers, timeoutMs: parts.providerTimeoutMs, now: () => clock.now() })
+    const calls = new ProviderCalls({
+      providers,
+      timeoutMs: parts.providerTimeoutMs,
+      resilience: parts.resilience,
+      now: () => clock.now(),
+    })
     this.policy = withoutOptions(parts.policy ?? defaultPolicy({ provider: calls.names[0] ?? '' }))
-    for (const { provider } of Object.values(this.policy.keyTypes)) calls.get(provider)
+    for (const keyType of Object.values(this.policy.keyTypes))
+      for (const name of wrappingProviders(keyType)) calls.get(name)
     this.#actor = parts.actor ?? ''
     this.#sink = parts.audit
     const actor = parts.actor === undefined ? {} : { actor: parts.actor }
-    this.#audit = lazyAuditLog(parts.audit && { sink: parts.audit, clock, ...actor })
-    this.#services = { store: parts.store, calls, audit: this.#audit, policy: this.policy, clock }
+    this.audit = lazyAuditLog(parts.audit && { sink: parts.audit, clock, ...actor })
+    this.#services = { store: parts.store, calls, audit: this.audit, policy: this.policy, clock }
     this.#rings = new Keyrings(this.#services)
     this.keys = new KeyManager(this.#services, this.#rings)
-  }
-
-  /** The audit log: append events of your own, list records. */
-  get audit(): AuditTrail {
-    return this.#audit
+    this.jobs = new Jobs(this.#services)
   }
 
   /** The keyring of a key type (and tenant), ready to encrypt. Makes its first key where there is none. */
@@ -266,7 +275,7 @@ export class Keywright implements AsyncDisposable {
 
   async #close(): Promise<void> {
     await this.#rings.close()
-    await this.#audit.close()
+    await this.audit.close()
     await this.#services.store.close?.()
     await this.#services.calls.close()
   }
