@@ -47,6 +47,8 @@ export interface Call {
   readonly program: Command
   /** Runs `undo` (which must not wait) when the program is interrupted before `done` is called. */
   onInterrupt(undo: () => void): { done(): void }
+  /** Work that ends by itself when `io.signal` is aborted, and frees what it holds: the program waits for it a while. */
+  orderly<T>(work: Promise<T>): Promise<T>
 }
 
 /** Resolves to the exit code; nothing is 0. */

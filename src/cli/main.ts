@@ -10,10 +10,12 @@ if (major < 22 || (major === 22 && minor < 13)) {
   )
   process.exitCode = 2
 } else {
-  // Node 22 warns on every start that its SQLite is experimental; later versions do not.
+  // Node 22 warns on every start that its SQLite is experimental; later versions do not. Google's client warns of a
+  // metadata server that does not answer, which the error of the command tells with what to do about it.
   const { emitWarning } = process
   process.emitWarning = (warning, ...rest) => {
-    if (major > 22 || !String(warning).includes('SQLite'))
+    const isNoise = major === 22 && String(warning).includes('SQLite')
+    if (!isNoise && !rest.some((one) => String(one) === 'MetadataLookupWarning'))
       Reflect.apply(emitWarning, process, [warning, ...rest])
   }
   const interrupt = new AbortController()

@@ -39,11 +39,15 @@ export function openOptions(call: Call): OpenOptions {
 
 /** Opens, uses and closes. Warns when it turns out that the master key lies in clear. */
 export async function withKeywright<T>(call: Call, use: (keywright: Keywright) => Promise<T>): Promise<T> {
-  const { open } = await import('../compose.ts')
+  const { BACKENDS, open } = await import('../compose.ts')
   const keywright = await open(openOptions(call))
   try {
     const result = await use(keywright)
-    if (rootSecretVariables(call.io.env).length === 0) await warnOfClear(call, keywright)
+    // Only these may keep it in clear; the others need not be asked once more by every command.
+    const mayBeClear = Object.values(keywright.policy.providers).some(
+      ({ type }) => BACKENDS[type]?.usesRootSecret === true,
+    )
+    if (mayBeClear && rootSecretVariables(call.io.env).length === 0) await warnOfClear(call, keywright)
     return result
   } finally {
     await keywright.close()

@@ -5,19 +5,21 @@ import { type Action, type Call, type CommandSpec, type OptionSpec, Options } fr
 import { write } from './io.ts'
 import { auditSpecs } from './specs/audit.ts'
 import { dataSpecs } from './specs/data.ts'
+import { jobSpecs } from './specs/jobs.ts'
 import { keySpecs } from './specs/keys.ts'
 import { policySpecs } from './specs/policy.ts'
 import { recordSpecs } from './specs/records.ts'
 import { setupSpecs } from './specs/setup.ts'
+import { storeSpecs } from './specs/store.ts'
 import { toUsageError } from './usage.ts'
 import { packageVersion } from './version.ts'
 
-type Surroundings = Pick<Call, 'io' | 'output' | 'onInterrupt'>
+type Surroundings = Pick<Call, 'io' | 'output' | 'onInterrupt' | 'orderly'>
 
 const GROUPS: readonly (readonly [title: string, specs: readonly CommandSpec[]])[] = [
   ['Start:', setupSpecs],
   ['Data:', [...dataSpecs, ...recordSpecs]],
-  ['Keys:', keySpecs],
+  ['Keys:', [...keySpecs, ...jobSpecs, ...storeSpecs]],
   ['Policy:', policySpecs],
   ['Watch:', auditSpecs],
 ]

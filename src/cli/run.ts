@@ -1,9 +1,13 @@
 /** The command line as a function: arguments and streams in, exit code out. */
+import { setTimeout as delay } from 'node:timers/promises'
 import { KeywrightError } from '../errors.ts'
 import { Interrupted, type Io, OutputClosed } from './io.ts'
 import { Output } from './output.ts'
 import { runProgram } from './program.ts'
 import { HelpShown } from './usage.ts'
+
+/** So long work may take to end in order after it was interrupted. A second Ctrl-C does not wait for it. */
+const GRACE_MS = 5_000
 
 /**
  * Runs one command. Resolves to the exit code: 0 done, 1 failed, 2 wrong use or configuration, 130 or 143 stopped by
@@ -17,6 +21,7 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     quiet: flags.includes('--quiet') || flags.includes('-q'),
   })
   const undo = new Set<() => void>()
+  const ending = new Set<Promise<unknown>>()
   const ignore = (): void => undefined // `write` reports what goes wrong; unheard, the event would be thrown
   io.stdout.on('error', ignore)
   io.stderr.on('error', ignore)
@@ -25,14 +30,27 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
       undo.add(step)
       return { done: () => undo.delete(step) }
     }
-    return await interruptible(io.signal, runProgram(argv, { io, output, onInterrupt }))
+    const orderly = <T>(work: Promise<T>): Promise<T> => {
+      ending.add(work)
+      return work.finally(() => ending.delete(work))
+    }
+    return await interruptible(io.signal, runProgram(argv, { io, output, onInterrupt, orderly }))
   } catch (error) {
+    if (error instanceof Interrupted) await inOrder(ending)
     for (const step of undo) attempt(step)
     return await report(error, output)
   } finally {
     io.stdout.off('error', ignore)
     io.stderr.off('error', ignore)
   }
+}
+
+async function inOrder(ending: ReadonlySet<Promise<unknown>>): Promise<void> {
+  if (ending.size === 0) return
+  const given = new AbortController()
+  const all = Promise.allSettled(ending)
+  await Promise.race([all, delay(GRACE_MS, undefined, { signal: given.signal }).catch(() => undefined)])
+  given.abort()
 }
 
 /** What is to be undone may be done already. */

@@ -8,16 +8,13 @@ const VARIABLE = 'ENCRYPTION_KEY_STORAGE_BACKEND'
 
 export function selectedBackend(
   call: Call,
-  { providers, policySource }: Configuration,
+  { policySource, providers, selected }: Configuration,
 ): { readonly provider: PlannedProvider; readonly name: Sourced<string> } {
   const named = prefer(
     from('option', call.global.text('backend'), '--backend'),
     from('environment', variable(call.io.env, VARIABLE), VARIABLE),
   )
-  const chosen = providers.find(
-    ({ backend }) => backend.name === named?.value || backend.environmentName === named?.value,
-  )
-  const provider = (chosen ?? providers[0]) as PlannedProvider // `configure` refuses when there is none
+  const provider = providers.find(({ name }) => name === selected) as PlannedProvider
   return {
     provider,
     name: named ?? {

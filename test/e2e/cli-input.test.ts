@@ -79,11 +79,11 @@ const CONFIGURATION: readonly Case[] = [
     says: 'did you mean "file"',
   },
   {
-    what: 'a backend of a later version',
+    what: 'a backend without the name of its master key',
     argv: [...ENCRYPT, '--backend', 'gcp_kms'],
     exit: 2,
-    code: 'ERR_BACKEND_UNAVAILABLE',
-    says: 'this version has',
+    code: 'ERR_CONFIG_INVALID',
+    says: 'ENCRYPTION_KEY_ID',
   },
   {
     what: 'two root secrets',
@@ -170,10 +170,10 @@ const CONFIGURATION: readonly Case[] = [
     says: /keyTypes\.pii\.maxAge/,
   },
   {
-    what: 'a store of a later version',
-    argv: [...ENCRYPT, '--store', 'redis://u:pw@h'],
+    what: 'a store that does not exist',
+    argv: [...ENCRYPT, '--store', 'mysql://u:pw@h'],
     exit: 2,
-    code: 'ERR_BACKEND_UNAVAILABLE',
+    code: 'ERR_BACKEND_UNKNOWN',
     says: 'sqlite',
   },
 ]

@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { BACKENDS, type Configuration, DEFAULT_CONFIG_PATH, type PlannedProvider } from '../../compose.ts'
 import { describeSecret, describeSetting, from, prefer, type Sourced } from '../../config/configuration.ts'
 import { type Environment, variable } from '../../config/environment.ts'
-import { type EffectiveSetting, MASKED } from '../../config/setting.ts'
+import type { EffectiveSetting } from '../../config/setting.ts'
+import { shownStoreUrl } from '../../config/store-url.ts'
 import type { Call } from '../call.ts'
 import { configuration } from '../opened.ts'
 import { selectedBackend } from '../selected.ts'
@@ -44,6 +45,7 @@ async function rowsOf(call: Call, decided: Configuration | undefined): Promise<R
       selected?.name ?? pick(call, 'backend', 'ENCRYPTION_KEY_STORAGE_BACKEND'),
     ),
     row('policy document', 'ENCRYPTION_CONFIG', stated.path),
+    row('profile', 'ENCRYPTION_PROFILE', profileOf(call, decided)),
     row(
       'key store',
       'ENCRYPTION_KEY_STORE_URL',
@@ -101,9 +103,17 @@ function pick(call: Call, option: string | undefined, name: string): Sourced<str
 }
 
 /** A URL may hold credentials. */
+/** The profile that was really taken; NODE_ENV may name one that the document does not have. */
+function profileOf({ io }: Call, decided: Configuration | undefined): Sourced<string> | undefined {
+  const profile = decided?.policy.profile
+  if (profile === undefined) return undefined
+  const named = variable(io.env, 'ENCRYPTION_PROFILE') === undefined ? 'NODE_ENV' : 'ENCRYPTION_PROFILE'
+  return from('environment', profile, named)
+}
+
 function withoutPassword(url: Sourced<string> | undefined): Sourced<string> | undefined {
   if (url === undefined) return undefined
-  return { ...url, value: url.value.replace(/\/\/[^/@]*@/, `//${MASKED}@`) }
+  return { ...url, value: shownStoreUrl(url.value) }
 }
 
 function shownAudit(call: Call, decided: Configuration | undefined): Sourced<unknown> | undefined {

@@ -3,6 +3,7 @@ import type { Call } from '../call.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { checkKeys } from '../doctor/keys.ts'
 import { checkMachine } from '../doctor/machine.ts'
+import { fixHints, type ProviderPrivileges } from '../doctor/providers.ts'
 import { checkSettings } from '../doctor/settings.ts'
 import { count, paint, printable, type Style } from '../text.ts'
 
@@ -16,14 +17,23 @@ export async function doctor(call: Call): Promise<number> {
     ...settings.findings,
     ...(settings.configuration === undefined ? [] : await checkKeys(call, settings.configuration)),
   ]
+  const { configuration } = settings
+  const wanted = call.options.flag('fixHints') && configuration !== undefined
+  const privileges = wanted ? await fixHints(configuration) : []
   const failures = findings.filter(({ state }) => state === 'failed').length
   const warnings = findings.filter(({ state }) => state === 'warning').length
   const state = failures > 0 ? 'failed' : warnings > 0 ? 'warning' : 'ok'
   const width = Math.max(...findings.map(({ name }) => name.length))
   const lines = findings.map((finding) => findingText(finding, width, output.colours)).join('')
-  await output.result({ state, checks: findings }, lines)
+  const more = wanted ? { privileges } : {}
+  const text = lines + privileges.map((one) => privilegeText(one, output.colours)).join('')
+  await output.result({ state, checks: findings, ...more }, text)
   await output.note(`${count(findings.length, 'check')}, ${failures} failed, ${count(warnings, 'warning')}`)
   return failures > 0 ? 1 : 0
+}
+
+function privilegeText({ provider, title, text }: ProviderPrivileges, colours: boolean): string {
+  return `\n${paint(`${provider}: ${title}`, 'bold', colours)}\n${text.trimEnd()}\n`
 }
 
 function findingText({ state, name, found, hint }: Finding, width: number, colours: boolean): string {

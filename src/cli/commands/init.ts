@@ -8,7 +8,8 @@ export async function init(call: Call): Promise<undefined> {
   const given = givenSecret(call)
   const before = await survey(call, given)
   await assertNew(call, before)
-  const root = await rootFor(call, given, before.master === 'missing')
+  const sealsIt = before.provider.backend.usesRootSecret
+  const root = await rootFor(call, given, before.master === 'missing' && sealsIt)
   const { configuration, made, kept } = await make(call, await survey(call, root), root)
   const lines = [
     ...made.map(({ what, path }) => ['made', what, path]),
@@ -16,6 +17,7 @@ export async function init(call: Call): Promise<undefined> {
   ]
   const columns = [{ title: 'done' }, { title: 'what' }, { title: 'where' }]
   await call.output.result({ made, kept }, call.output.table(columns, lines))
+  if (sealsIt) await sayWhatToKeep(call, root, before.provider.backend.name === 'file')
   await sayWhatIsNext(call, root, configuration.storeUrl.source !== 'default')
 }
 
@@ -24,7 +26,8 @@ async function rootFor(call: Call, given: RootChoice | undefined, needed: boolea
   return askedSecret(call)
 }
 
-async function sayWhatIsNext({ global, output }: Call, root: RootChoice, ownStore: boolean): Promise<void> {
+/** Master keys of ours are lost with the root secret, or with what it seals. */
+async function sayWhatToKeep({ output }: Call, root: RootChoice, inFile: boolean): Promise<void> {
   if (root.kind === 'unsealed') {
     await output.warn(
       'THE MASTER KEY LIES IN CLEAR: whoever reads the key file decrypts everything',
@@ -32,10 +35,14 @@ async function sayWhatIsNext({ global, output }: Call, root: RootChoice, ownStor
     )
   } else if (root.kind !== 'unchanged') {
     const secret = root.kind === 'file' ? `the root key in ${root.path}` : 'the root secret'
+    const sealed = inFile ? 'the key file' : 'what the server holds'
     await output.note(
-      `keep a copy of ${secret} and of the key file, apart from each other: without both nothing can be decrypted`,
+      `keep a copy of ${secret} and of ${sealed}, apart from each other: without both nothing can be decrypted`,
     )
   }
+}
+
+async function sayWhatIsNext({ global, output }: Call, root: RootChoice, ownStore: boolean): Promise<void> {
   const steps = [
     ...(root.kind === 'file' ? [`export ENCRYPTION_MASTER_KEY_FILE=${root.path}`] : []),
     ...(root.kind === 'password' && root.asked ? ['export ENCRYPTION_MASTER_PASSWORD=…'] : []),

@@ -1,5 +1,8 @@
 /** `master show | rotate` and `rewrap`. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { KeywrightError } from '../../errors.ts'
 import type { RewrapResult } from '../../keys/rewrap.ts'
+import { formatDuration, readDuration } from '../../policy/duration.ts'
 import type { MasterKeyDescription } from '../../provider.ts'
 import { type Call, wrongUse } from '../call.ts'
 import { configuration, withKeywright, withProviders } from '../opened.ts'
@@ -79,6 +82,26 @@ export async function rotateMaster(call: Call): Promise<undefined> {
 }
 
 export async function rewrap(call: Call): Promise<number> {
+  const every = call.options.text('every')
+  const pauseMs = every === undefined ? undefined : readDuration(every)
+  if (every !== undefined && pauseMs === undefined)
+    throw wrongUse('--every expects a duration', 'write it like "30m", "6h" or "1d"')
+  for (;;) {
+    const code = await rewrapOnce(call).catch((error: unknown) => passing(call, error, pauseMs))
+    if (pauseMs === undefined) return code
+    await delay(pauseMs, undefined, { signal: call.io.signal })
+  }
+}
+
+/** Between two rounds an outage may end by itself. */
+async function passing({ output }: Call, error: unknown, pauseMs: number | undefined): Promise<number> {
+  const isPassing = error instanceof KeywrightError && error.retryable && pauseMs !== undefined
+  if (!isPassing) throw error
+  await output.warn(`${error.message} (${error.code})`, `it is tried again in ${formatDuration(pauseMs)}`)
+  return 1
+}
+
+async function rewrapOnce(call: Call): Promise<number> {
   const { options, output } = call
   const dryRun = options.flag('dryRun')
   const [provider, keyring] = [options.text('provider'), options.text('keyring')]

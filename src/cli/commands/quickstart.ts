@@ -7,12 +7,14 @@ const EXAMPLE = 'examples/customers.csv'
 
 export async function quickstartCommand(call: Call): Promise<undefined> {
   const { args, options, output } = call
-  const search = options.text('search')
+  const [search, backend] = [options.text('search'), call.global.text('backend')]
   await quickstart({
     csv: args[0] ?? packageFile(EXAMPLE),
     folder: options.text('folder') ?? '.quickstart',
+    ...(backend === undefined ? {} : { backend }),
     fields: Object.fromEntries(options.list('field').map(parseField)),
     ...(search === undefined ? {} : { search }),
+    onInterrupt: (undo) => call.onInterrupt(undo),
     print: {
       step: (text) => output.item({ step: text }, `\n• ${text}`),
       line: (text) => output.item({ detail: text }, `    ${text}`),

@@ -1,19 +1,15 @@
-/** Providers, store, audit log and keys, each with a real try. */
-
-import { randomBytes } from 'node:crypto'
+/** Store, audit log and keys, each with a real try. */
 import { access, constants } from 'node:fs/promises'
-import { type Configuration, openProviders, openStore } from '../../compose.ts'
+import { type Configuration, openStore } from '../../compose.ts'
+import { auditFile } from '../../config/audit-place.ts'
 import { variable } from '../../config/environment.ts'
-import { equalBytes, wipe } from '../../crypto/bytes.ts'
-import { canonicalBytes } from '../../crypto/canonical.ts'
-import { ProviderCalls } from '../../keys/provider-calls.ts'
 import type { Keywright } from '../../keywright.ts'
 import type { Call } from '../call.ts'
 import { withKeywright } from '../opened.ts'
 import { count, instant, span } from '../text.ts'
 import { checkFileMode } from './files.ts'
-import { type Finding, failed, ok, warning } from './finding.ts'
-import { findingOf } from './settings.ts'
+import { type Finding, failed, findingOf, ok, warning } from './finding.ts'
+import { checkProviders } from './providers.ts'
 
 /** Clocks of machines that share a log differ a little. */
 const MAX_AHEAD_MS = 60_000
@@ -33,49 +29,6 @@ export async function checkKeys(call: Call, decided: Configuration): Promise<Fin
 async function checkRootKeyFile({ io }: Call): Promise<Finding[]> {
   const path = variable(io.env, 'ENCRYPTION_MASTER_KEY_FILE')
   return path === undefined ? [] : [await checkFileMode('root key file', path, true)]
-}
-
-async function checkProviders(call: Call, decided: Configuration): Promise<Finding[]> {
-  let calls: ProviderCalls
-  try {
-    const providers = await openProviders(decided, false)
-    calls = new ProviderCalls({ providers, now: call.io.now })
-  } catch (error) {
-    return [findingOf('provider', error)]
-  }
-  const findings: Finding[] = []
-  for (const { name, backend, options } of decided.providers) {
-    const found = await probe(calls, name)
-    findings.push(...found)
-    const { path } = options
-    const reached = found.some(({ state }) => state !== 'failed')
-    if (backend.name === 'file' && typeof path === 'string' && reached)
-      findings.push(await checkFileMode('key file', path, false))
-  }
-  await calls.close()
-  return findings
-}
-
-/** Wraps a random key, unwraps it and compares. */
-async function probe(calls: ProviderCalls, name: string): Promise<Finding[]> {
-  const title = `provider ${name}`
-  const entries = { purpose: 'keywright doctor' }
-  const context = { entries, bytes: canonicalBytes(entries) }
-  const key = randomBytes(32)
-  try {
-    const { id, version, state, warnings = [] } = await calls.describe(name)
-    const started = performance.now()
-    const back = await calls.unwrap(await calls.wrap(name, key, context), context)
-    const ms = performance.now() - started
-    if (!equalBytes(back, key))
-      return [failed(title, 'it gives back another key than it wrapped', 'do not use it')]
-    const found = `wraps and unwraps in ${ms.toFixed(1)} ms; master key ${id} version ${version} is ${state}`
-    return [ok(title, found), ...warnings.map((text) => warning(title, text))]
-  } catch (error) {
-    return [findingOf(title, error)]
-  } finally {
-    wipe(key)
-  }
 }
 
 async function checkStore({ storeUrl }: Configuration): Promise<Finding[]> {
@@ -105,12 +58,13 @@ async function checkAuditFile({ audit }: Configuration): Promise<Finding[]> {
       ),
     ]
   }
-  if (typeof audit.value !== 'string') return []
-  const exists = await access(audit.value).then(
+  const path = auditFile(audit.value)
+  if (path === undefined) return []
+  const exists = await access(path).then(
     () => true,
     () => false,
   )
-  return exists ? [await checkFileMode('audit file', audit.value, false)] : []
+  return exists ? [await checkFileMode('audit file', path, false)] : []
 }
 
 /** What can only be asked of a Keywright that opens. */

@@ -5,7 +5,7 @@ import { KeywrightError } from '../../errors.ts'
 import type { Call } from '../call.ts'
 import { configuration } from '../opened.ts'
 import { count } from '../text.ts'
-import { type Finding, failed, ok, warning } from './finding.ts'
+import { type Finding, failed, findingOf, ok, warning } from './finding.ts'
 
 export interface Settings {
   readonly findings: readonly Finding[]
@@ -75,10 +75,4 @@ function environmentProblems(environment: Call['io']['env']): readonly string[] 
     const { problems } = error.details
     return Array.isArray(problems) ? problems : [error.message]
   }
-}
-
-/** A failure as a finding. What is no error of ours is not shown: its text may hold anything. */
-export function findingOf(name: string, error: unknown): Finding {
-  if (!(error instanceof KeywrightError)) return failed(name, 'unexpected failure')
-  return failed(name, `${error.message} (${error.code})`, error.hint)
 }

@@ -4,6 +4,8 @@ import { dirname, join, relative } from 'node:path'
 import { fileAuditSink } from '../../audit/file-sink.ts'
 import { AuditLog, type AuditTrail, noAudit } from '../../audit/log.ts'
 import { type Configuration, openProviders, openStore } from '../../compose.ts'
+import { auditFile } from '../../config/audit-place.ts'
+import { shownStoreUrl } from '../../config/store-url.ts'
 import { KeywrightError } from '../../errors.ts'
 import { replaceFile } from '../../files/atomic.ts'
 import { ProviderCalls } from '../../keys/provider-calls.ts'
@@ -36,7 +38,7 @@ export async function make(call: Call, found: Survey, root: RootChoice): Promise
       await makeMaster(call, found, root, audit)
       made.push(masterThing)
     } else kept.push(masterThing)
-    const storeThing = { what: 'key store', path: configuration.storeUrl.value }
+    const storeThing = { what: 'key store', path: shownStoreUrl(configuration.storeUrl.value) }
     if (store === 'missing') await makeStore(configuration, audit)
     ;(store === 'missing' ? made : kept).push(storeThing)
     const documentThing = { what: 'policy document', path: documentPath }
@@ -49,8 +51,9 @@ export async function make(call: Call, found: Survey, root: RootChoice): Promise
 }
 
 function auditOf(call: Call, { audit }: Configuration): AuditTrail {
-  if (typeof audit.value !== 'string') return noAudit
-  return new AuditLog({ sink: fileAuditSink({ path: audit.value }), clock: clockOf(call), actor: actor() })
+  const path = auditFile(audit.value) // a log inside the store begins with the store
+  if (path === undefined) return noAudit
+  return new AuditLog({ sink: fileAuditSink({ path }), clock: clockOf(call), actor: actor() })
 }
 
 async function makeMaster(call: Call, found: Survey, root: RootChoice, audit: AuditTrail): Promise<void> {

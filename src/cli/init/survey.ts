@@ -10,9 +10,12 @@ import {
   openStore,
   type PlannedProvider,
 } from '../../compose.ts'
+import { auditFile } from '../../config/audit-place.ts'
 import { variable } from '../../config/environment.ts'
+import { shownStoreUrl } from '../../config/store-url.ts'
 import { KeywrightError } from '../../errors.ts'
 import { ProviderCalls } from '../../keys/provider-calls.ts'
+import type { MasterKeyDescription } from '../../provider.ts'
 import type { Call } from '../call.ts'
 import { clockOf, openOptions } from '../opened.ts'
 import { selectedBackend } from '../selected.ts'
@@ -74,6 +77,17 @@ const THERE: ReadonlySet<string> = new Set([
   'ERR_KEY_FILE_UNSEALED',
 ])
 
+/** A key that cannot be used is no beginning either. */
+function problemOf(name: string, state: MasterKeyDescription['state']): KeywrightError | undefined {
+  if (state === 'enabled') return undefined
+  const isLeaving = state === 'pending-deletion'
+  const code = isLeaving ? 'ERR_MASTER_KEY_DELETED' : 'ERR_MASTER_KEY_DISABLED'
+  return new KeywrightError(code, `the master key of ${name} is ${state}`, {
+    hint: `${isLeaving ? 'cancel its deletion' : 'enable it'} in the service, or name another one in ENCRYPTION_KEY_ID and ENCRYPTION_KEY_VERSION`,
+    details: { provider: name },
+  })
+}
+
 async function surveyMaster(
   call: Call,
   configuration: Configuration,
@@ -82,8 +96,9 @@ async function surveyMaster(
   const providers = await openProviders(configuration, false)
   const calls = new ProviderCalls({ providers, now: call.io.now })
   try {
-    await calls.describe(name)
-    return { master: 'exists' }
+    const { state } = await calls.describe(name)
+    const problem = problemOf(name, state)
+    return { master: 'exists', ...(problem === undefined ? {} : { masterProblem: problem }) }
   } catch (error) {
     if (!(error instanceof KeywrightError)) throw error
     if (MISSING.has(error.code)) return { master: 'missing' }
@@ -111,7 +126,7 @@ async function surveyStore(url: string): Promise<Survey['store']> {
 /** Throws when everything is there, and when what is missing was lost. */
 export async function assertNew(call: Call, found: Survey): Promise<void> {
   const { configuration, document, documentPath, master, masterProblem, provider, store } = found
-  const storeUrl = configuration.storeUrl.value
+  const storeUrl = shownStoreUrl(configuration.storeUrl.value)
   if (master === 'exists' && store !== 'missing' && document === 'exists') {
     throw new KeywrightError(
       provider.backend.usesRootSecret ? 'ERR_KEY_FILE_EXISTS' : 'ERR_STORE_EXISTS',
@@ -121,13 +136,7 @@ export async function assertNew(call: Call, found: Survey): Promise<void> {
   }
   if (masterProblem !== undefined) throw masterProblem
   if (master === 'missing' && store === 'has keys') {
-    throw new KeywrightError(
-      'ERR_KEY_FILE_MISSING',
-      `the store ${storeUrl} has keys, and the master key they need is gone`,
-      {
-        hint: 'restore the key file from a backup: a new one does not open these keys; nothing was changed',
-      },
-    )
+    throw masterLost(provider, storeUrl)
   }
   if (store === 'missing' && (await logKnowsKeys(call, configuration))) {
     throw new KeywrightError(
@@ -140,6 +149,19 @@ export async function assertNew(call: Call, found: Survey): Promise<void> {
   }
 }
 
+function masterLost({ backend, name }: PlannedProvider, storeUrl: string): KeywrightError {
+  const inFile = backend.name === 'file'
+  const what = inFile ? 'the master key they need is gone' : `${name} does not have the master key they need`
+  const remedy = inFile
+    ? 'restore the key file from a backup'
+    : 'correct ENCRYPTION_KEY_ID and the other settings of the backend, or restore the key in the service'
+  return new KeywrightError(
+    inFile ? 'ERR_KEY_FILE_MISSING' : 'ERR_MASTER_KEY_NOT_FOUND',
+    `the store ${storeUrl} has keys, and ${what}`,
+    { hint: `${remedy}: a new one does not open these keys; nothing was changed` },
+  )
+}
+
 /** The key file, or the provider where it is elsewhere. */
 export function masterName({ name, options }: PlannedProvider): string {
   const { path } = options
@@ -147,8 +169,9 @@ export function masterName({ name, options }: PlannedProvider): string {
 }
 
 async function logKnowsKeys(call: Call, { audit }: Configuration): Promise<boolean> {
-  if (typeof audit.value !== 'string') return false
-  const log = new AuditLog({ sink: fileAuditSink({ path: audit.value }), clock: clockOf(call) })
+  const path = auditFile(audit.value)
+  if (path === undefined) return false
+  const log = new AuditLog({ sink: fileAuditSink({ path }), clock: clockOf(call) })
   try {
     for await (const _ of log.list({ event: 'key.create', limit: 1 })) return true
     return false

@@ -1,12 +1,10 @@
 /**
  * The main job on a real table, from a CSV file to encrypted, searchable, rotated and verified, in a folder of its own.
  */
-import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import { open } from '../../compose.ts'
 import type { BlindIndex } from '../../data/blind-index.ts'
 import { inspect } from '../../data/inspect.ts'
 import type { RecordCodec } from '../../data/records.ts'
@@ -15,12 +13,14 @@ import type { Keywright } from '../../keywright.ts'
 import { type CsvRow, readCsv } from '../records/csv.ts'
 import { utf8Text } from '../records/utf8.ts'
 import { type ColumnChoice, chooseColumns, chooseSearchColumn } from './columns.ts'
+import { openQuickstart } from './opening.ts'
 import { clip, keyTable, type Print, printChoices, printRows } from './print.ts'
 import { ExampleTable, type Row } from './table.ts'
 
 const SHOWN_ROWS = 3
 
 const NEXT = [
+  ['on a server', 'npx keywright quickstart --backend vault    (redis, aws_kms, azure_kv, gcp_kms)'],
   ['a file of your own', 'npx keywright quickstart path/to/any.csv --field notes=pii --field country=plain'],
   ['set up for real', 'npx keywright init --root-key-file root.key'],
   ['encrypt a value', 'echo secret | npx keywright encrypt --key-type pii'],
@@ -35,8 +35,12 @@ export interface QuickstartOptions {
   readonly fields: Readonly<Record<string, string>>
   /** The column to search by. @default the first e-mail column */
   readonly search?: string
+  /** Who holds the master key: 'file', or a backend whose emulator is started for the run. @default 'file' */
+  readonly backend?: string
   /** One line for a person. */
   readonly print: Print
+  /** Runs `undo`, which must not wait, when the program is interrupted before `done`. */
+  readonly onInterrupt?: (undo: () => void) => { done(): void }
 }
 
 /** Where the key, the policy and the table are. */
@@ -54,33 +58,27 @@ interface Place {
 
 /** Runs it; throws when a single value does not come back. */
 export async function quickstart(options: QuickstartOptions): Promise<void> {
-  const { csv, folder } = options
+  const { csv, folder, print, onInterrupt = () => ({ done: () => undefined }) } = options
   const started = performance.now()
   const columns = await readHeader(csv)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const kw = await open({
-    backend: 'file',
-    path: join(folder, 'master.keys'),
-    storeUrl: `sqlite:${join(folder, 'keys.db')}`,
-    audit: join(folder, 'audit.jsonl'),
-    masterKey: await rootKey(join(folder, 'root.key')),
-    environment: {}, // a demonstration does not touch what the environment configures
-    create: true,
-    actor: 'quickstart',
-  })
-  const { DatabaseSync } = await import('node:sqlite')
-  const database = new DatabaseSync(join(folder, 'app.db'))
+  const opened = await openQuickstart({ folder, print, onInterrupt }, options.backend ?? 'file')
+  const { kw } = opened
+  let ended: string | undefined
   try {
-    await runAll(kw, database, columns, options)
-    const seconds = ((performance.now() - started) / 1000).toFixed(1)
-    await options.print.step(
-      `done in ${seconds} s; everything is in ${folder}/ (root.key opens it: delete the folder to start over)`,
-    )
-    await printNext(options.print)
+    const { DatabaseSync } = await import('node:sqlite')
+    const database = new DatabaseSync(join(opened.folder, 'app.db'))
+    try {
+      await runAll(kw, database, columns, options)
+    } finally {
+      database.close()
+    }
   } finally {
-    database.close()
     await kw.close()
+    ended = await opened.end()
   }
+  const seconds = ((performance.now() - started) / 1000).toFixed(1)
+  await print.step(`done in ${seconds} s; ${ended}`)
+  await printNext(print)
 }
 
 async function runAll(
@@ -113,16 +111,6 @@ function fieldsOf(choices: readonly ColumnChoice[]): Record<string, { keyType: s
   return Object.fromEntries(
     encrypted.map(({ column, keyType }) => [column, { keyType, as: 'string' as const }]),
   )
-}
-
-/** A root key for this folder only; the second run finds it. */
-async function rootKey(path: string): Promise<string> {
-  try {
-    await writeFile(path, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flag: 'wx' })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
-  return readFile(path, 'utf8')
 }
 
 async function readHeader(csv: string): Promise<string[]> {

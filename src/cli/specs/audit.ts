@@ -10,6 +10,14 @@ export const auditSpecs: readonly CommandSpec[] = [
     load: async () => (await import('../commands/check.ts')).check,
   },
   {
+    name: 'status',
+    summary: 'tell the health, and which wraps are stale, missing or the only ones of their key',
+    details:
+      'Reads every key record. Exit code 1 when a check failed, or a key is wrapped by nobody who is configured.',
+    examples: [['keywright status', 'after a rotation in the service: how many wraps are behind']],
+    load: async () => (await import('../commands/status.ts')).status,
+  },
+  {
     name: 'audit',
     summary: 'read, verify and prune the audit log',
     commands: [

@@ -133,9 +133,16 @@ export const keySpecs: readonly CommandSpec[] = [
     options: [
       { flags: '--provider <name>', description: 'only wraps of this provider' },
       { flags: '--keyring <name>', description: 'only this keyring, as pii or pii/acme' },
+      {
+        flags: '--every <duration>',
+        description: 'again and again, after this pause ("1h"), until it is stopped: follows the service',
+      },
       DRY_RUN,
     ],
-    examples: [['keywright rewrap --dry-run', 'how many would be renewed']],
+    examples: [
+      ['keywright rewrap --dry-run', 'how many would be renewed'],
+      ['keywright rewrap --every 6h', 'as a service: what the KMS rotates by itself is followed'],
+    ],
     load: async () => (await import('../commands/master.ts')).rewrap,
   },
   {

@@ -8,7 +8,8 @@ export const setupSpecs: readonly CommandSpec[] = [
     details:
       'Puts the file into a SQLite table, encrypts the columns that the default policy claims and says why, reads ' +
       'everything back, finds a row by a search token, rotates a key and verifies the audit log. Without a file it ' +
-      'takes the example that comes with the package. Touches nothing outside its folder.',
+      'takes the example that comes with the package. Touches nothing outside its folder. With --backend it starts ' +
+      'the emulator of that backend (a container, or a program of this machine), and ends it afterwards.',
     options: [
       {
         flags: '--field <column=key-type>',
@@ -20,6 +21,7 @@ export const setupSpecs: readonly CommandSpec[] = [
     ],
     examples: [
       ['keywright quickstart', 'the example with 600 customers'],
+      ['keywright quickstart --backend vault', 'the same with OpenBao holding the master key'],
       ['keywright quickstart orders.csv --field remarks=pii --field country=plain', 'a file of your own'],
     ],
     load: async () => (await import('../commands/quickstart.ts')).quickstartCommand,
@@ -47,9 +49,20 @@ export const setupSpecs: readonly CommandSpec[] = [
   },
   {
     name: 'doctor',
-    summary: 'check everything: runtime, environment, files, provider, store, audit log',
-    details: 'Goes on after what it finds. Exit code 1 when a check failed; warnings leave it at 0.',
-    examples: [['keywright doctor', 'a check list with what to do about each finding']],
+    summary: 'check everything: runtime, environment, files, providers, store, audit log',
+    details:
+      'Tries each provider with a real wrap and unwrap. Goes on after what it finds. Exit code 1 when a check failed; ' +
+      'warnings leave it at 0.',
+    options: [
+      {
+        flags: '--fix-hints',
+        description: 'print the least-privilege policy of each provider for this configuration',
+      },
+    ],
+    examples: [
+      ['keywright doctor', 'a check list with what to do about each finding'],
+      ['keywright doctor --fix-hints', 'with the IAM policy, Vault policy or role that is enough'],
+    ],
     load: async () => (await import('../commands/doctor.ts')).doctor,
   },
   {
