@@ -9,6 +9,7 @@ const QUESTIONS = {
   records: () => import('./records.ts'),
   start: () => import('./start.ts'),
   'provider-calls': () => import('./provider-calls.ts'),
+  providers: () => import('./providers.ts'),
   rivals: () => import('./rivals.ts'),
 } as const satisfies Record<string, () => Promise<{ run(): Promise<void> }>>
 
