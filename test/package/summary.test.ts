@@ -1,10 +1,23 @@
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ROOT, tool } from './pack.ts'
 
 const REPORTER = join(ROOT, 'scripts', 'summary-reporter.mjs')
+/** What the suites of src/testing/conformance/ register, in small. */
+const CONTRACTS = `import { describe, it } from 'vitest'
+  describe.skipIf(false)('on a server', () => {
+    describe('provider contract: acme, by token', () => {
+      it('round trip', (context) => context.annotate('binds the context: yes'))
+      it('a pinned | version', (context) => context.skip('acme has none'))
+      it('skips name tests that exist', () => {})
+    })
+  })
+  describe('provider contract: other', () => { it('round trip', () => {}); it('a pinned | version', () => {}) })
+  describe('acme: contract of a key store', () => { it('describes itself', () => {}) })
+  describe('provider contracts', () => { it('is not one', () => {}) })`
 const FILES = {
   'a.test.js': `import { it } from 'vitest'
     it('passes', () => {}); it('passes too', () => {})
@@ -19,17 +32,23 @@ const FILES = {
 }
 
 let folder: string
+let contracts: string
 
-const vitest = (variables: NodeJS.ProcessEnv = {}) =>
-  tool('vitest', ['run', '--root', folder, '--reporter', REPORTER], folder, variables)
+const vitest = (variables: NodeJS.ProcessEnv = {}, root = folder) =>
+  tool('vitest', ['run', '--root', root, '--reporter', REPORTER], folder, variables)
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'keywright-summary-'))
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'), 'dir')
   for (const [name, text] of Object.entries(FILES)) writeFileSync(join(folder, name), text)
+  contracts = mkdtempSync(join(tmpdir(), 'keywright-contracts-'))
+  symlinkSync(join(ROOT, 'node_modules'), join(contracts, 'node_modules'), 'dir')
+  writeFileSync(join(contracts, 'contracts.test.js'), CONTRACTS)
 })
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+afterAll(() => {
+  for (const made of [folder, contracts]) rmSync(made, { recursive: true, force: true })
+})
 
 describe('the reporter of npm test', () => {
   it('counts files that do not load and errors outside tests as failures', async () => {
@@ -45,5 +64,52 @@ describe('the reporter of npm test', () => {
       'skipped 1: no reason given (b.test.js)',
       'skipped 2: no Redis (a.test.js, b.test.js)',
     ])
+  })
+})
+
+describe('the conformance matrix', () => {
+  it('is printed with one line for each backend, and each skip once', async () => {
+    const { code, stdout } = await vitest({}, contracts)
+    expect([code, ...stdout.trim().split('\n')]).toEqual([
+      0,
+      'conformance of providers:',
+      '  acme, by token  1 passed, 1 skipped',
+      '  other           2 passed',
+      'conformance of stores:',
+      '  acme  1 passed',
+      expect.stringMatching(/^skipped 1: acme has none \(.*contracts.test.js\)$/),
+    ])
+  })
+
+  it('is a page of tables, with reasons and with what the suites noted', async () => {
+    const summary = join(contracts, 'summary.json')
+    await vitest({ TEST_SUMMARY_FILE: summary }, contracts)
+    const { matrix } = JSON.parse(readFileSync(summary, 'utf8')) as { matrix: unknown }
+    const { renderMatrix } = (await import(
+      pathToFileURL(join(ROOT, 'scripts', 'conformance-matrix.mjs')).href
+    )) as { renderMatrix(matrix: unknown): string }
+    const page = renderMatrix(matrix)
+    expect(page).toContain(
+      [
+        '## Providers',
+        '',
+        '| test | acme, by token | other |',
+        '| --- | --- | --- |',
+        '| round trip | pass | pass |',
+        '| a pinned \\| version | skip 1 | pass |',
+        '',
+        'Why a test is skipped:',
+        '',
+        '1. acme has none',
+        '',
+        '| noted by the suite | acme, by token | other |',
+        '| --- | --- | --- |',
+        '| binds the context | yes |  |',
+        '',
+        '## Stores',
+      ].join('\n'),
+    )
+    expect(page).toContain('| describes itself | pass |')
+    expect(page).not.toContain('skips name tests that exist')
   })
 })
