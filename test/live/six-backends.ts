@@ -83,7 +83,7 @@ function policyDocument(
   return {
     provider,
     providers: Object.fromEntries([...providers].filter(([name]) => only.includes(name))),
-    defaults: { serveStale: '0s', cache: { ttl: '1s', refresh: '500ms' } },
+    defaults: { serveStale: '0s', cache: { ttl: '1500ms', refresh: '1s' } },
   }
 }
 
