@@ -13,14 +13,17 @@ const FAILED_BEFORE = 'its file failed before it'
 
 /** Counts test cases; a file that does not load and an error outside every test count as one failure each. */
 function summarize(modules, unhandledErrors) {
-  const summary = { passed: 0, failed: unhandledErrors.length, skipped: 0, skips: [] }
+  const summary = { passed: 0, failed: unhandledErrors.length, skipped: 0, skips: [], unsteady: [] }
   const reasons = new Map()
   for (const module of modules) {
     let failedHere = 0
     for (const test of module.children.allTests()) {
       const result = test.result()
-      if (result.state === 'passed') summary.passed += 1
-      else if (result.state === 'failed') failedHere += 1
+      if (result.state === 'passed') {
+        summary.passed += 1
+        if (test.diagnostic()?.flaky)
+          summary.unsteady.push(`${test.fullName} (${relative(process.cwd(), module.moduleId)})`)
+      } else if (result.state === 'failed') failedHere += 1
       else {
         summary.skipped += 1
         const reason = result.note ?? (module.state() === 'failed' ? FAILED_BEFORE : NO_REASON)
@@ -45,12 +48,17 @@ export function describeSkips(skips) {
   })
 }
 
+/** Tests that failed once and then passed: never told as if nothing had been. */
+export const describeUnsteady = (unsteady) =>
+  unsteady.map((name) => `unsteady, passed at the second attempt: ${name}`)
+
 export default class SummaryReporter {
   onTestRunEnd(modules, unhandledErrors) {
     const summary = { ...summarize(modules, unhandledErrors), matrix: collectMatrix(modules) }
     const file = process.env['TEST_SUMMARY_FILE']
     if (file) return writeFileSync(file, JSON.stringify(summary))
-    for (const line of [...describeMatrix(summary.matrix), ...describeSkips(summary.skips)]) {
+    const { matrix, skips, unsteady } = summary
+    for (const line of [...describeMatrix(matrix), ...describeSkips(skips), ...describeUnsteady(unsteady)]) {
       process.stdout.write(`${line}\n`)
     }
   }

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { describeMatrix } from './conformance-matrix.mjs'
 import { BIN, ensure, ROOT, toolEnvironment } from './ensure.mjs'
 import { run } from './run.mjs'
-import { describeSkips } from './summary-reporter.mjs'
+import { describeSkips, describeUnsteady } from './summary-reporter.mjs'
 
 const MINUTE_MS = 60_000
 const CHECKS = [
@@ -46,7 +46,14 @@ async function check({ name, command: [tool, ...args], limitMs = 5 * MINUTE_MS }
 
 function testSummary(ok) {
   if (!existsSync(summaryFile))
-    return { passed: 0, failed: 1, skipped: 0, skips: [], matrix: { providers: [], stores: [] } }
+    return {
+      passed: 0,
+      failed: 1,
+      skipped: 0,
+      skips: [],
+      unsteady: [],
+      matrix: { providers: [], stores: [] },
+    }
   const summary = JSON.parse(readFileSync(summaryFile, 'utf8'))
   return { ...summary, failed: ok ? summary.failed : Math.max(summary.failed, 1) }
 }
@@ -61,7 +68,8 @@ function report(results) {
   for (const { name, ok, seconds } of results) {
     process.stdout.write(`${ok ? 'ok    ' : 'FAILED'} ${name} (${seconds.toFixed(1)} s)\n`)
   }
-  for (const line of [...describeMatrix(tests.matrix), ...describeSkips(tests.skips)]) {
+  const { matrix, skips, unsteady } = tests
+  for (const line of [...describeMatrix(matrix), ...describeSkips(skips), ...describeUnsteady(unsteady)]) {
     process.stdout.write(`${line}\n`)
   }
   process.stdout.write(

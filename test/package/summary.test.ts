@@ -67,6 +67,22 @@ describe('the reporter of npm test', () => {
   })
 })
 
+it('names what passed at the second attempt', async () => {
+  const unsteady = mkdtempSync(join(tmpdir(), 'keywright-unsteady-'))
+  try {
+    symlinkSync(join(ROOT, 'node_modules'), join(unsteady, 'node_modules'), 'dir')
+    const text = `import { expect, it } from 'vitest'
+      let runs = 0
+      it('shakes', { retry: 1 }, () => expect(++runs).toBe(2))`
+    writeFileSync(join(unsteady, 'e.test.js'), text)
+    const { code, stdout } = await vitest({}, unsteady)
+    expect(code).toBe(0)
+    expect(stdout.trim()).toMatch(/^unsteady, passed at the second attempt: shakes \(\S*e\.test\.js\)$/)
+  } finally {
+    rmSync(unsteady, { recursive: true, force: true })
+  }
+})
+
 describe('the conformance matrix', () => {
   it('is printed with one line for each backend, and each skip once', async () => {
     const { code, stdout } = await vitest({}, contracts)
