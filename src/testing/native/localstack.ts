@@ -4,46 +4,37 @@
  */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { KeywrightError } from '../../errors.ts'
 import type { Emulator, EmulatorOptions, LocalServer } from '../emulator.ts'
 import { kmsEmulator } from './kms-emulator.ts'
 import { answers, freePort, scratchFolder, startServer } from './process.ts'
-import { pythonEnvironment } from './python.ts'
+import { installPython, type PythonRequirements, pythonFolder } from './python.ts'
 
 const VERSION = '4.14.0'
 
-const environment = () =>
-  pythonEnvironment({
-    name: `localstack-${VERSION}`,
-    file: fileURLToPath(import.meta.resolve('#requirements/localstack.txt')),
-    minors: [13],
-  })
+const PYTHON: PythonRequirements = {
+  name: `localstack-${VERSION}`,
+  file: fileURLToPath(import.meta.resolve('#requirements/localstack.txt')),
+  minors: [13],
+}
 
 /** The last LocalStack that starts without a token. Needs CPython 3.13. */
 export const localstack: LocalServer = {
   name: 'aws-kms',
   kind: 'native',
   server: `LocalStack ${VERSION}`,
-  async install() {
-    const made = await environment()
-    return 'missing' in made ? made.missing : undefined
-  },
+  install: () => installPython(PYTHON),
   start,
 }
 
 async function start(options: EmulatorOptions): Promise<Emulator> {
-  const made = await environment()
-  if ('missing' in made) {
-    const { reason, remedy } = made.missing
-    throw new KeywrightError('ERR_EMULATOR_UNAVAILABLE', reason, { hint: remedy })
-  }
+  const folder = await pythonFolder(`LocalStack ${VERSION}`, PYTHON)
   const scratch = await scratchFolder('localstack')
   const port = await freePort('::1')
   const endpoint = `http://[::1]:${port}`
   try {
     const child = await startServer({
       title: `LocalStack ${VERSION}`,
-      command: join(made.folder, 'bin', 'python'),
+      command: join(folder, 'bin', 'python'),
       args: ['-m', 'localstack.runtime.main'],
       cwd: scratch.path,
       env: variables(scratch.path, port),

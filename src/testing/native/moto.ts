@@ -4,46 +4,37 @@
  */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { KeywrightError } from '../../errors.ts'
 import type { Emulator, EmulatorOptions, LocalServer } from '../emulator.ts'
 import { kmsEmulator } from './kms-emulator.ts'
 import { answers, freePort, scratchFolder, startServer } from './process.ts'
-import { pythonEnvironment } from './python.ts'
+import { installPython, type PythonRequirements, pythonFolder } from './python.ts'
 
 const VERSION = '5.2.5'
 
-const environment = () =>
-  pythonEnvironment({
-    name: `moto-${VERSION}`,
-    file: fileURLToPath(import.meta.resolve('#requirements/moto.txt')),
-    minors: [13, 12, 11, 10, 14],
-  })
+const PYTHON: PythonRequirements = {
+  name: `moto-${VERSION}`,
+  file: fileURLToPath(import.meta.resolve('#requirements/moto.txt')),
+  minors: [13, 12, 11, 10, 14],
+}
 
 /** moto's server. Needs CPython 3.10 to 3.14. */
 export const moto: LocalServer = {
   name: 'aws-kms',
   kind: 'native',
   server: `moto ${VERSION}`,
-  async install() {
-    const made = await environment()
-    return 'missing' in made ? made.missing : undefined
-  },
+  install: () => installPython(PYTHON),
   start,
 }
 
 async function start(options: EmulatorOptions): Promise<Emulator> {
-  const made = await environment()
-  if ('missing' in made) {
-    const { reason, remedy } = made.missing
-    throw new KeywrightError('ERR_EMULATOR_UNAVAILABLE', reason, { hint: remedy })
-  }
+  const folder = await pythonFolder(`moto ${VERSION}`, PYTHON)
   const scratch = await scratchFolder('moto')
   const port = await freePort()
   const endpoint = `http://127.0.0.1:${port}`
   try {
     const child = await startServer({
       title: `moto ${VERSION}`,
-      command: join(made.folder, 'bin', 'python'),
+      command: join(folder, 'bin', 'python'),
       args: ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)],
       cwd: scratch.path,
       env: { HOME: scratch.path, TMPDIR: scratch.path },

@@ -3,9 +3,9 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { KeywrightError } from '../../errors.ts'
-import type { Emulator, EmulatorMasterKey, EmulatorOptions, LocalServer, Missing } from '../emulator.ts'
+import type { Emulator, EmulatorMasterKey, EmulatorOptions, LocalServer } from '../emulator.ts'
 import { answers, freePort, type ServerProcess, scratchFolder, startServer } from './process.ts'
-import { type PythonEnvironment, pythonEnvironment } from './python.ts'
+import { installPython, type PythonRequirements, pythonFolder } from './python.ts'
 
 const SERVER = 'OpenBao 2.7.2'
 const MOUNT = 'transit'
@@ -38,12 +38,10 @@ export interface OpenBao extends Emulator {
   unseal(): Promise<void>
 }
 
-function environment(): Promise<PythonEnvironment> {
-  return pythonEnvironment({
-    name: 'openbao-2.7.2',
-    file: fileURLToPath(import.meta.resolve('#requirements/openbao.txt')),
-    minors: [13, 12, 11, 10, 14],
-  })
+const PYTHON: PythonRequirements = {
+  name: 'openbao-2.7.2',
+  file: fileURLToPath(import.meta.resolve('#requirements/openbao.txt')),
+  minors: [13, 12, 11, 10, 14],
 }
 
 /** Installed from PyPI into ~/.cache/keywright (75 MB), started unsealed and in memory: what it holds ends with it. */
@@ -51,21 +49,13 @@ export const openbao: LocalServer = {
   name: 'vault',
   kind: 'native',
   server: SERVER,
-  async install(): Promise<Missing | undefined> {
-    const made = await environment()
-    return 'missing' in made ? made.missing : undefined
-  },
+  install: () => installPython(PYTHON),
   start: startOpenBao,
 }
 
 /** Starts it with a Transit engine, a first key and a token that may use keys and not make them. */
 export async function startOpenBao(options: EmulatorOptions = {}): Promise<OpenBao> {
-  const made = await environment()
-  if ('missing' in made) {
-    throw new KeywrightError('ERR_EMULATOR_UNAVAILABLE', `${SERVER}: ${made.missing.reason}`, {
-      hint: made.missing.remedy,
-    })
-  }
+  const python = await pythonFolder(SERVER, PYTHON)
   const folder = await scratchFolder('openbao')
   const port = await freePort()
   const endpoint = `http://127.0.0.1:${port}`
@@ -79,7 +69,7 @@ export async function startOpenBao(options: EmulatorOptions = {}): Promise<OpenB
   try {
     server = await startServer({
       title: SERVER,
-      command: join(made.folder, 'bin', 'bao'),
+      command: join(python, 'bin', 'bao'),
       args: ['server', `-config=${config}`],
       env: { HOME: folder.path },
       ready: () => answers(`${endpoint}/v1/sys/init`),

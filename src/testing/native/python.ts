@@ -9,6 +9,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
+import { KeywrightError } from '../../errors.ts'
 import { withFileLock } from '../../files/atomic.ts'
 import type { Missing } from '../emulator.ts'
 
@@ -56,6 +57,20 @@ export async function pythonEnvironment(wanted: PythonRequirements): Promise<Pyt
   return withFileLock(folder, () => makeEnvironment(folder, interpreter, digest, wanted.file), {
     timeoutMs: INSTALL_MS,
   })
+}
+
+/** What is missing for the environment, if anything: the `install` of a server that comes from PyPI. */
+export async function installPython(wanted: PythonRequirements): Promise<Missing | undefined> {
+  const made = await pythonEnvironment(wanted)
+  return 'missing' in made ? made.missing : undefined
+}
+
+/** The environment's folder. Throws ERR_EMULATOR_UNAVAILABLE with what to do when there is none. */
+export async function pythonFolder(server: string, wanted: PythonRequirements): Promise<string> {
+  const made = await pythonEnvironment(wanted)
+  if ('folder' in made) return made.folder
+  const { reason, remedy } = made.missing
+  throw new KeywrightError('ERR_EMULATOR_UNAVAILABLE', `${server}: ${reason}`, { hint: remedy })
 }
 
 /** A virtual environment cannot be renamed into place, so a marker written last says that it is whole. */
