@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dirname, '..')
 const RULE_NAMES = Object.keys(RULES) as (keyof typeof RULES)[]
 
 const shipped = new Map(
-  globSync('{src,providers,stores,clients}/**/*.ts', { cwd: ROOT })
+  globSync('{src,providers,stores,sources,clients}/**/*.ts', { cwd: ROOT })
     .sort()
     .map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]),
 )

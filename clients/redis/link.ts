@@ -7,7 +7,7 @@ import { clientOptions, clusterOptions, sentinelOptions } from './client-options
 import { CONNECTION_LOST, RedisFailure, toRedisFailure } from './failure.ts'
 import type { RedisTarget } from './target.ts'
 
-type Argument = string | number
+type Argument = string | number | Uint8Array
 
 /** The part of a client of ioredis that is used here. */
 export interface RedisClient {

@@ -8,6 +8,7 @@ const LABELS = {
   commitment: 'keywright/v1/commitment',
   recordMac: 'keywright/v1/record-mac',
   auditMac: 'keywright/v1/audit-checkpoint',
+  file: 'keywright/v1/file',
 } as const
 
 /** 32 bytes derived from `dataKey` for one purpose. */

@@ -6,7 +6,7 @@ interface Layer {
   readonly types?: readonly string[]
 }
 
-const CONTRACTS = ['errors', 'clock', 'nearest', 'provider', 'store']
+const CONTRACTS = ['errors', 'clock', 'nearest', 'provider', 'store', 'source']
 const KEYS = [...CONTRACTS, 'crypto', 'policy', 'audit', 'resilience', 'telemetry']
 const DATA = [...KEYS, 'files', 'keys']
 const JOBS = [...DATA, 'data']
@@ -21,6 +21,7 @@ export const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
   ['nearest', { uses: [] }],
   ['provider', { uses: ['errors', 'files'] }],
   ['store', { uses: ['errors'], types: ['provider', 'audit'] }],
+  ['source', { uses: ['errors'] }],
   ['crypto', { uses: ['errors'] }],
   ['files', { uses: ['errors'] }],
   ['policy', { uses: ['errors', 'nearest', 'crypto'], types: ['store'] }],

@@ -18,6 +18,17 @@ const PACKAGES: ReadonlyMap<string, RegExp> = new Map([
   ['csv-parse', /^src\/cli\//],
   ['csv-stringify', /^src\/cli\//],
   ['cockatiel', /^src\/resilience\//],
+  ['croner', /^src\/jobs\/lifecycle\//],
+  ['piscina', /^src\/jobs\/values\//],
+  ['tar-stream', /^src\/data\/backups\//],
+  ['cookie', /^src\/integrations\//],
+])
+
+/** What a backend may import from core. */
+const CONTRACTS: ReadonlyMap<string, string> = new Map([
+  ['providers', 'src/provider.ts'],
+  ['stores', 'src/store.ts'],
+  ['sources', 'src/source.ts'],
 ])
 
 type Rule = (files: readonly SourceFile[]) => string[]
@@ -38,7 +49,7 @@ const backends: Rule = (files) =>
       if (from === 'clients')
         return to === 'clients' ? [] : [`${refused}; clients import only their own files`]
       if (to === 'clients') return []
-      const contract = from === 'providers' ? 'src/provider.ts' : 'src/store.ts'
+      const contract = CONTRACTS.get(from) ?? ''
       if (path === contract) return []
       if (to !== from) return [`${refused}; ${from} may import only ${contract} and their own files`]
       const isBackend = posix.dirname(path) === from
@@ -142,7 +153,7 @@ const existence: Rule = (files) => {
     file.imports.flatMap(({ path }) =>
       path === undefined || known.has(path) || path.endsWith('.json')
         ? []
-        : [`${file.path} imports ${path}, which is no file of src, providers, stores or clients`],
+        : [`${file.path} imports ${path}, which is no file of src, providers, stores, sources or clients`],
     ),
   )
 }
