@@ -20,6 +20,14 @@ export const VARIABLES = {
   ENCRYPTION_AUTO_ROTATION: 'rotate keys by themselves when due: true or false',
   ENCRYPTION_ROTATION_INTERVAL_DAYS: 'rotation age of every key type that encrypts, in days',
   ENCRYPTION_PERFORMANCE_MODE: 'security, balanced or performance: presets of cache and refresh limits',
+  ENCRYPTION_QUEUE_URL:
+    'the Redis of the work queue, for `keywright worker` and `keywright queue`: redis://… or rediss://… (secret)',
+  ENCRYPTION_BACKUP_PATH: 'the folder of backups, for `keywright backup`',
+  BACKUP_ENCRYPTION_ENABLED:
+    'false makes `keywright backup create` write backups in clear, which it refuses in production: true or false (default `true`)',
+  ENCRYPTION_KEY:
+    'Fernet keys of the application that is migrated, joined by commas; the first one writes when a migration is reversed (secret)',
+  OLD_ENCRYPTION_KEY: 'further, older Fernet keys of it, joined by commas (secret)',
 } as const
 
 export type VariableName = keyof typeof VARIABLES
@@ -34,6 +42,8 @@ export interface EnvironmentSettings {
   readonly autoRotation?: boolean
   readonly rotationIntervalDays?: number
   readonly performanceMode?: PerformanceMode
+  readonly backupPath?: string
+  readonly backupEncryption?: boolean
 }
 
 const MODES: readonly string[] = ['security', 'balanced', 'performance']
@@ -69,6 +79,12 @@ export function readEnvironment(environment: Environment): EnvironmentSettings {
     autoRotation: read('ENCRYPTION_AUTO_ROTATION', (value) => BOOLEANS[value.toLowerCase()], 'true or false'),
     rotationIntervalDays: read('ENCRYPTION_ROTATION_INTERVAL_DAYS', parseDays, 'a number of days above zero'),
     performanceMode: read('ENCRYPTION_PERFORMANCE_MODE', parseMode, `one of ${MODES.join(', ')}`),
+    backupPath: read('ENCRYPTION_BACKUP_PATH', text, ''),
+    backupEncryption: read(
+      'BACKUP_ENCRYPTION_ENABLED',
+      (value) => BOOLEANS[value.toLowerCase()],
+      'true, false, 1 or 0',
+    ),
   }
   problems.push(...rootSecretProblems(environment))
   if (problems.length > 0) throw environmentInvalid(problems)
@@ -89,6 +105,8 @@ const ROOT_SECRETS: readonly VariableName[] = [
   'ENCRYPTION_MASTER_PASSWORD',
 ]
 
+const FERNET_KEYS: readonly VariableName[] = ['ENCRYPTION_KEY', 'OLD_ENCRYPTION_KEY']
+
 /** The variables that are set and hold, or name, the root secret. */
 export function rootSecretVariables(environment: Environment): VariableName[] {
   return ROOT_SECRETS.filter((name) => variable(environment, name) !== undefined)
@@ -97,6 +115,11 @@ export function rootSecretVariables(environment: Environment): VariableName[] {
 function rootSecretProblems(environment: Environment): string[] {
   const set = rootSecretVariables(environment)
   return set.length > 1 ? [`${set.join(' and ')} are both set: there is one root secret`] : []
+}
+
+/** The Fernet keys of a migration as text, those of ENCRYPTION_KEY first. Looked at only when one is needed. */
+export function fernetKeysIn(environment: Environment): string[] {
+  return FERNET_KEYS.flatMap((name) => variable(environment, name) ?? [])
 }
 
 /** One error for everything that is wrong. */

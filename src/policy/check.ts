@@ -7,6 +7,7 @@ import type { KeyTypePolicy, Policy } from './policy.ts'
 import type { Problem } from './problems.ts'
 import { quoted } from './problems.ts'
 import { overlappingSelectors } from './selectors.ts'
+import { checkSources } from './sources.ts'
 
 /**
  * Everything wrong with `policy`, resolved from `layers`. Provider names are checked when the document configures
@@ -23,6 +24,7 @@ export function checkPolicy(
     ),
     ...checkProviders(policy, layers, knownProviders),
     ...checkSelectors(policy, layers),
+    ...checkSources(policy, layers.sources),
   ]
 }
 

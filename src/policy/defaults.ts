@@ -80,6 +80,8 @@ export function generalMembers(
     compromised: 'decrypt',
     tenants: 'optional',
     auditAccess: false,
+    'migration.until': 0,
+    'migration.reads': [],
   }
 }
 
@@ -99,6 +101,7 @@ export const DEFAULT_KEY_TYPES: ReadonlyMap<string, Partial<KeyTypeMembers>> = n
   ['session', aged('sessions and what they hold', 30, 90)],
   ['api_keys', aged('keys and tokens for other services', 90, 365)],
   ['audit_logs', aged('records of what happened', 365, 1825)],
+  ['backups', aged('backups of databases and folders', 365, 1825)],
   [
     BLIND_INDEX,
     {

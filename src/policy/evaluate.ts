@@ -137,7 +137,8 @@ export function rotationDue(policy: KeyTypePolicy, key: KeyFacts, now: number): 
 }
 
 export interface PolicyRequest {
-  readonly operation: Operation
+  /** @default 'encrypt' */
+  readonly operation?: Operation
   /** Wins over `field`. */
   readonly keyType?: string
   /** Path of a field, from which selectors tell the key type: 'users.email'. */
@@ -164,7 +165,7 @@ export interface Decision extends KeyDecision {
 
 /** Decides a request: which key type, keyring and provider, and whether it is allowed. */
 export function evaluate(policy: Policy, request: PolicyRequest, now: number): Decision {
-  const { operation, key } = request
+  const { operation = 'encrypt', key } = request
   const located = locate(policy, request)
   if ('refusal' in located) {
     const { code, reason, hint } = located.refusal

@@ -24,6 +24,7 @@ export function explain(policy: Policy, request: PolicyRequest, now: number): Ex
     lines.push(...rotationLines(keyType, request.key, decision, now))
     lines.push(...lifeLines(keyType, request.key))
     lines.push(...cacheLines(policy, keyType))
+    lines.push(migrationLine(keyType, now))
     if (keyType.auditAccess) lines.push('Every encryption and decryption is written to the audit log.')
   }
   return { lines: lines.filter((line) => line !== ''), decision }
@@ -112,6 +113,15 @@ function cacheLines(policy: Policy, keyType: KeyTypePolicy): string[] {
       ? `When provider or store are down, cached keys serve for ${formatDuration(serveStaleMs)} longer.`
       : 'When provider or store are down, it fails at once (fail closed).',
   ]
+}
+
+function migrationLine({ migration }: KeyTypePolicy, now: number): string {
+  if (migration === undefined) return ''
+  const until = formatInstant(migration.untilMs)
+  const formats = migration.reads.join(' and ')
+  return now < migration.untilMs
+    ? `Migration: values in ${formats} are read as well until ${until}, for ${formatDuration(migration.untilMs - now)} more.`
+    : `Migration: the window closed at ${until}; values in ${formats} are refused.`
 }
 
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`

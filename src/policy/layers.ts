@@ -1,6 +1,7 @@
 /** What is known about a policy before it is resolved: what a document states and what overrides it. */
 import type { KeyTypeMembers, Member } from './members.ts'
 import type { PerformanceMode, ProviderConfig, Selector } from './policy.ts'
+import type { StatedSource } from './sources.ts'
 
 /** Some members of a key type and where they are stated. */
 export interface Layer {
@@ -16,6 +17,7 @@ export interface PolicyLayers {
   /** The provider of key types that name none. */
   readonly provider?: { readonly name: string; readonly origin: 'document' | 'override' }
   readonly providers: ReadonlyMap<string, ProviderConfig>
+  readonly sources: ReadonlyMap<string, StatedSource>
   /** For all key types. */
   readonly defaults: Layer
   readonly keyTypes: ReadonlyMap<string, Layer>
@@ -33,6 +35,7 @@ export const NO_LAYER: Layer = { values: {}, paths: {} }
 /** Nothing is stated. */
 export const NO_LAYERS: PolicyLayers = {
   providers: new Map(),
+  sources: new Map(),
   defaults: NO_LAYER,
   keyTypes: new Map(),
   selectors: [],
@@ -48,6 +51,7 @@ export function overlayLayers(low: PolicyLayers, high: PolicyLayers): PolicyLaye
     ...low,
     ...high,
     providers: new Map([...low.providers, ...high.providers]),
+    sources: new Map([...low.sources, ...high.sources]),
     defaults: overlay(low.defaults, high.defaults),
     keyTypes,
     // A key type that states selectors states all of them.

@@ -2,7 +2,7 @@
  * A key type's policy as a flat table, keyed by the names that policy documents use ('rotation.age'). Layers are
  * merged and policies compared in this form; the program uses {@link KeyTypePolicy}.
  */
-import { formatDuration } from './duration.ts'
+import { formatDuration, formatInstant } from './duration.ts'
 import type { KeyTypePolicy } from './policy.ts'
 import { formatSize } from './size.ts'
 
@@ -28,6 +28,9 @@ export interface KeyTypeMembers {
   readonly serveStale: number
   readonly tenants: KeyTypePolicy['tenants']
   readonly auditAccess: boolean
+  /** ms since the epoch; 0: there is no window. */
+  readonly 'migration.until': number
+  readonly 'migration.reads': readonly string[]
 }
 
 export type Member = keyof KeyTypeMembers
@@ -68,6 +71,9 @@ export function toKeyTypePolicy(members: KeyTypeMembers): KeyTypePolicy {
     serveStaleMs: members.serveStale,
     tenants: members.tenants,
     auditAccess: members.auditAccess,
+    ...(members['migration.reads'].length === 0
+      ? {}
+      : { migration: { untilMs: members['migration.until'], reads: members['migration.reads'] } }),
   }
 }
 
@@ -94,6 +100,8 @@ export function toMembers(policy: KeyTypePolicy): KeyTypeMembers {
     serveStale: policy.serveStaleMs,
     tenants: policy.tenants,
     auditAccess: policy.auditAccess,
+    'migration.until': policy.migration?.untilMs ?? 0,
+    'migration.reads': policy.migration?.reads ?? [],
   }
 }
 
@@ -112,6 +120,7 @@ export function formatMember(member: Member, value: KeyTypeMembers[Member]): str
   if (typeof value === 'object') return value.length === 0 ? 'none' : value.join(', ')
   if (typeof value === 'string') return value
   if (DURATIONS.has(member)) return formatDuration(value)
+  if (member === 'migration.until') return value === 0 ? 'none' : formatInstant(value)
   if (member === 'minWraps' && value === Number.POSITIVE_INFINITY) return 'all'
   if (member === 'rotation.bytes') return formatSize(value)
   return formatCount(value)

@@ -48,12 +48,67 @@ export interface KeyTypePolicy {
   readonly tenants: 'none' | 'optional' | 'required'
   /** Write an audit record for each encryption and decryption too. */
   readonly auditAccess: boolean
+  /** What is read beside Keywright's own format. Absent: nothing. */
+  readonly migration?: MigrationPolicy
+}
+
+/** A window in which values of other formats are read. They are never written. */
+export interface MigrationPolicy {
+  /** From then on they are refused, in ms since the epoch. */
+  readonly untilMs: number
+  /** 'plain', 'fernet', or names of readers that the program brings. */
+  readonly reads: readonly string[]
 }
 
 /** A configured provider instance: the backend's name and the options its factory takes. */
 export interface ProviderConfig {
   readonly type: string
   readonly options: Readonly<Record<string, unknown>>
+}
+
+/** A column of search tokens beside an encrypted one. */
+export interface IndexPolicy {
+  readonly column: string
+  readonly normaliser?: 'exact' | 'lower' | 'email' | 'email_domain' | 'digits' | 'last4'
+  readonly field?: string
+  readonly bits?: number
+  readonly slow?:
+    | boolean
+    | { readonly memoryKiB?: number; readonly passes?: number; readonly parallelism?: number }
+}
+
+/** How the values of one column are bound. The defaults are those of jobs on values. */
+export interface ColumnPolicy {
+  readonly keyType?: string
+  /** The table in the context; null for none. */
+  readonly table?: string | null
+  /** The column in the context; null for none. */
+  readonly column?: string | null
+  /** The column whose value is the row's id in the context. */
+  readonly row?: string
+  /** The column whose value is the tenant. */
+  readonly tenant?: string
+  readonly context?: Readonly<Record<string, string>>
+  readonly as?: 'string' | 'number' | 'bigint' | 'boolean' | 'date' | 'json' | 'bytes'
+  readonly indexes?: readonly IndexPolicy[]
+}
+
+export type SourceType = 'postgres' | 'sqlite' | 'redis' | 'folder'
+
+/** A place where ciphertexts live: rows of a table, keys of a pattern, files of a folder. */
+export interface SourcePolicy {
+  readonly type: SourceType
+  /** Where the server is, without a password. */
+  readonly url?: string
+  /** The environment variable that holds the URL. */
+  readonly urlVariable?: string
+  readonly path?: string
+  readonly table?: string
+  readonly pattern?: string
+  /** The columns of the unique key to page by. */
+  readonly key?: readonly string[]
+  /** The encrypted columns by name; empty for a folder. */
+  readonly columns: Readonly<Record<string, ColumnPolicy>>
 }
 
 /** A pattern that maps fields to a key type: 'users.ssn', '*.email'. */
@@ -70,6 +125,8 @@ export interface Policy {
   /** All selectors; those that a document states win over the default ones (selectors.ts). */
   readonly selectors: readonly Selector[]
   readonly providers: Readonly<Record<string, ProviderConfig>>
+  /** Where ciphertexts live. */
+  readonly sources: Readonly<Record<string, SourcePolicy>>
   readonly performanceMode: PerformanceMode
   readonly audit: {
     /** Audit records older than this may be dropped by `audit prune`, in ms. Infinity: never. */

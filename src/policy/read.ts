@@ -3,10 +3,12 @@ import { DAY_MS, readDuration } from './duration.ts'
 import type { Sieved } from './form.ts'
 import { type Layer, NO_LAYER, overlayLayers, type PolicyLayers } from './layers.ts'
 import type { KeyTypeMembers, Member } from './members.ts'
+import { readUntil } from './migration.ts'
 import type { ProviderConfig, Selector } from './policy.ts'
 import type { Problem } from './problems.ts'
 import { AGE, GRACE, PERIOD, type PolicyDocument, STALE } from './schema.ts'
 import { readSize } from './size.ts'
+import { readSources } from './sources.ts'
 
 type Document = Sieved<PolicyDocument>
 /** A document, or one of its profiles. */
@@ -35,6 +37,7 @@ function readSettings(document: Settings, place: string): { layers: PolicyLayers
     ...(document.performanceMode === undefined ? {} : { performanceMode: document.performanceMode }),
     ...(document.provider === undefined ? {} : { provider: { name: document.provider, origin: 'document' } }),
     providers: readProviders(document),
+    sources: readSources(document.sources, place),
     defaults: document.defaults === undefined ? NO_LAYER : readKeyType(document.defaults, `${place}defaults`),
     keyTypes,
     selectors: readSelectors(document),
@@ -94,8 +97,18 @@ function readKeyType(input: KeyTypeDocument, path: string): Layer {
     serveStale: readDuration(input.serveStale, STALE),
     tenants: input.tenants,
     auditAccess: input.auditAccess,
+    ...readMigration('migration' in input ? input.migration : undefined),
   }
   return layerOf(stated, path, (member) => member)
+}
+
+/** Both members or neither. */
+function readMigration(input: KeyTypeDocument['migration']): Stated {
+  const until = readUntil(input?.until)
+  const reads = readNames(input?.reads)
+  return until === undefined || reads === undefined
+    ? {}
+    : { 'migration.until': until, 'migration.reads': reads }
 }
 
 const FLAT_NAMES: Partial<Record<Member, string>> = {

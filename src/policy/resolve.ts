@@ -23,6 +23,7 @@ import {
 import { applyOverrides, type PolicyOverrides } from './overrides.ts'
 import type { KeyTypePolicy, Policy } from './policy.ts'
 import { policyInvalid } from './problems.ts'
+import { declaredSelectors } from './sources.ts'
 
 export interface ResolveOptions {
   readonly overrides?: PolicyOverrides | undefined
@@ -49,10 +50,17 @@ export function defaultPolicy(overrides?: PolicyOverrides): Policy {
 /** Puts the layers on top of each other, whether the outcome makes sense or not. */
 export function buildPolicy(layers: PolicyLayers): Policy {
   const names = new Set([...DEFAULT_KEY_TYPES.keys(), ...layers.keyTypes.keys()])
+  const keyTypes = dictionary([...names].map((name) => [name, buildKeyType(name, layers)]))
+  const declared = declaredSelectors(layers.sources)
   return deepFreeze({
-    keyTypes: dictionary([...names].map((name) => [name, buildKeyType(name, layers)])),
-    selectors: [...layers.selectors, ...(layers.defaultSelectors === false ? [] : DEFAULT_SELECTORS)],
+    keyTypes,
+    selectors: [
+      ...layers.selectors,
+      ...declared.filter(({ keyType }) => keyTypes[keyType]?.algorithm !== 'HMAC-SHA-256'), // refused elsewhere
+      ...(layers.defaultSelectors === false ? [] : DEFAULT_SELECTORS),
+    ],
     providers: dictionary([...layers.providers]),
+    sources: dictionary([...layers.sources].map(([name, { source }]) => [name, source])),
     performanceMode: layers.performanceMode ?? DEFAULT_MODE,
     audit: { retentionMs: layers.auditRetentionMs ?? DEFAULT_AUDIT_RETENTION_MS },
   })

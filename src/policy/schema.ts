@@ -2,9 +2,18 @@
 import * as z from 'zod'
 import { MODES } from './defaults.ts'
 import { type DurationRules, durationHint, durationPattern, readDuration } from './duration.ts'
-import { KEY_TYPE_HINT, KEY_TYPE_PATTERN, PROVIDER_NAME_HINT, PROVIDER_PATTERN } from './names.ts'
+import { FORMAT_HINT, FORMAT_PATTERN, readUntil, UNTIL_HINT, UNTIL_PATTERN } from './migration.ts'
+import {
+  KEY_TYPE_HINT,
+  KEY_TYPE_PATTERN,
+  PROVIDER_NAME_HINT,
+  PROVIDER_PATTERN,
+  SOURCE_NAME_HINT,
+  SOURCE_PATTERN,
+} from './names.ts'
 import { LONGEST_PATTERN, parsePattern } from './patterns.ts'
 import { readSize, SIZE_HINT, SIZE_PATTERN } from './size.ts'
+import { hasPassword } from './url-password.ts'
 
 /** What each kind of duration allows; read.ts reads by the same rules. */
 export const AGE: DurationRules = { never: true }
@@ -100,6 +109,19 @@ const shared = {
   auditAccess: about(z.boolean(), 'Write an audit record for each encryption and decryption too.'),
 }
 
+const migration = z.strictObject({
+  until: z
+    .string({ error: UNTIL_HINT })
+    .regex(new RegExp(UNTIL_PATTERN), { error: UNTIL_HINT })
+    .refine((text) => readUntil(text) !== undefined, { error: UNTIL_HINT })
+    .meta({ description: 'The last day (UTC) or the instant; from then on other formats are refused.' }),
+  reads: z
+    .array(named(FORMAT_PATTERN, FORMAT_HINT), { error: FORMAT_HINT })
+    .min(1, { error: FORMAT_HINT })
+    .max(16)
+    .meta({ description: 'Formats: "plain", "fernet", or names of readers of the program.' }),
+})
+
 const keyType = z.strictObject({
   description: about(z.string(), 'For people.'),
   provider: about(providerName(), 'Name of the provider instance that wraps keys of this type.'),
@@ -108,6 +130,10 @@ const keyType = z.strictObject({
     'How values are sealed. X-AES-256-GCM is for more than 2^32 messages per key, HMAC-SHA-256 for search tokens.',
   ),
   ...shared,
+  migration: about(
+    migration,
+    'Values of other formats that are read, until a day, while they are migrated. They are never written.',
+  ),
   selectors: about(
     z.array(selector()).max(500),
     'Fields that belong to this key type: "users.ssn", "*.email", "*.*_phone". A leading "*" stands for any ' +
@@ -141,6 +167,75 @@ const provider = z.looseObject({
   }),
 })
 
+const COLUMN = 'expected the name of a column'
+const columnName = (error = COLUMN, most = 200) => z.string({ error }).min(1, { error }).max(most, { error })
+const CONTEXT_NAME =
+  'a name in the context is a-z, 0-9, "_", "." and "-", at most 64, and not one of Keywright'
+const contextName = () => named('^(?!(keyring|table|column|row|as)$)[a-z0-9_.-]{1,64}$', CONTEXT_NAME)
+const nameOrNone = () => z.union([columnName(), z.null()], { error: 'expected a name, or null for none' })
+
+const searchIndex = z.strictObject({
+  column: columnName().meta({ description: 'The column that holds the search token.' }),
+  normaliser: about(
+    z.enum(['exact', 'lower', 'email', 'email_domain', 'digits', 'last4']),
+    'What counts as equal. Default: "exact".',
+  ),
+  field: about(columnName(), 'The field in the token. Default: table and column of the encrypted column.'),
+  bits: about(z.int().min(4).max(256), 'Length of the token. Default: 256.'),
+  slow: about(
+    z.union(
+      [
+        z.boolean(),
+        z.strictObject({
+          memoryKiB: about(count(), 'Default: 19456.'),
+          passes: about(count(), 'Default: 2.'),
+          parallelism: about(count(), 'Default: 1.'),
+        }),
+      ],
+      { error: 'expected true, false or the cost of a token' },
+    ),
+    'Argon2id before the token, for values that can be guessed.',
+  ),
+})
+
+const boundColumn = z.strictObject({
+  keyType: about(keyTypeName(), 'Default: what the selectors say to table.column.'),
+  table: about(nameOrNone(), 'The table in the context; null for none. Default: the table, else the source.'),
+  column: about(nameOrNone(), 'The column in the context; null for none. Default: its name.'),
+  row: about(columnName(), 'The column whose value is the id of the row in the context. Default: none.'),
+  tenant: about(columnName(), 'The column whose value is the tenant. Default: none.'),
+  context: about(z.record(contextName(), z.string()), 'What else stands in the context.'),
+  as: about(
+    z.enum(['string', 'number', 'bigint', 'boolean', 'date', 'json', 'bytes']),
+    'The type of the values, for migrations from plain text. Default: "string".',
+  ),
+  indexes: about(z.array(searchIndex).max(16), 'Columns with search tokens of this one.'),
+})
+
+const URL_FORM =
+  'expected a URL without a password; put one with a password into a variable named by urlVariable'
+const VARIABLE = 'expected the name of an environment variable'
+
+const source = z.strictObject({
+  type: z.enum(['postgres', 'sqlite', 'redis', 'folder']).meta({ description: 'What kind of place it is.' }),
+  url: about(
+    z
+      .string({ error: URL_FORM })
+      .min(1, { error: URL_FORM })
+      .refine((url) => !hasPassword(url), { error: URL_FORM }),
+    'Where the server is. Never with a password: that is what urlVariable is for.',
+  ),
+  urlVariable: about(
+    named('^[A-Za-z_][A-Za-z0-9_]{0,199}$', VARIABLE),
+    'The environment variable that holds the URL.',
+  ),
+  path: about(columnName('expected a path', 4096), 'The SQLite file, or the folder.'),
+  table: about(columnName('expected a table'), 'The table: "users", "app.users".'),
+  pattern: about(columnName('expected a pattern'), 'The Redis keys: "session:*".'),
+  key: about(z.array(columnName()).min(1).max(16), 'The columns of a unique key. Default: the primary key.'),
+  columns: about(z.record(columnName(), boundColumn), 'The encrypted columns by name.'),
+})
+
 /** What a profile may say too. */
 const settings = {
   provider: about(providerName(), 'The provider of key types that name none.'),
@@ -162,6 +257,10 @@ const settings = {
     z.boolean(),
     'Whether the selectors of the program (email, ssn, iban, api_key …) count beside yours. Default: true.',
   ),
+  sources: about(
+    z.record(named(SOURCE_PATTERN, SOURCE_NAME_HINT), source),
+    'Where ciphertexts live: what a census counts and a re-encryption goes through.',
+  ),
   audit: about(
     z.strictObject({ retention: about(duration(AGE), 'Audit records older than this may be dropped.') }),
     'The audit log.',
@@ -176,7 +275,7 @@ export const PolicyDocument = z.strictObject({
   profiles: about(
     z.record(providerName(), z.strictObject(settings)),
     'What differs in one environment: "development", "test", "production". Chosen by ENCRYPTION_PROFILE, else by ' +
-      'NODE_ENV. A provider instance of a profile replaces the one of its name.',
+      'NODE_ENV. A provider instance or source of a profile replaces the one of its name.',
   ),
 })
 

@@ -89,7 +89,7 @@ describe('problems of content', () => {
         defaultSelectors: false,
         rotation_policies: [{ key_type: 's3cr3t', rotation_interval_days: 1 }],
         keyTypes: Object.fromEntries(
-          ['financial_data', 'pii', 'session', 'api_keys', 'audit_logs'].map((name) => [
+          ['financial_data', 'pii', 'session', 'api_keys', 'audit_logs', 'backups'].map((name) => [
             name,
             { rotation: { messages: 5 } },
           ]),

@@ -19,6 +19,7 @@ describe('the default policy', () => {
     ['session', 30, 90],
     ['api_keys', 90, 365],
     ['audit_logs', 365, 1825],
+    ['backups', 365, 1825],
   ])('%s rotates after %d days and stops after %d', (name, age, maxAge) => {
     const { description, ...keyType } = policy.keyTypes[name] ?? { description: '' }
     expect(description).not.toBe('')
@@ -51,7 +52,7 @@ describe('the default policy', () => {
   })
 
   it('has nothing else', () => {
-    expect(Object.keys(policy.keyTypes)).toHaveLength(6)
+    expect(Object.keys(policy.keyTypes)).toHaveLength(7)
     expect(policy.keyTypes['constructor']).toBeUndefined()
     expect([policy.performanceMode, policy.audit.retentionMs, policy.providers]).toEqual([
       'balanced',
