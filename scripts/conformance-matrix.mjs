@@ -5,6 +5,7 @@
 const CONTRACTS = [
   { kind: 'providers', suite: /^provider contract: (?<name>.+)$/ },
   { kind: 'stores', suite: /^(?<name>.+): contract of a key store$/ },
+  { kind: 'sources', suite: /^(?<name>.+): contract of a source$/ },
 ]
 /** Tests of the call of a suite, not of the backend. */
 const ABOUT_THE_CALL = new Set(['skips name tests that exist', 'skips only tests that are there'])
@@ -21,9 +22,9 @@ function contractOf(test) {
   return undefined
 }
 
-/** `{ providers, stores }`, each a list of `{ name, tests: [{ title, state, reason }], facts }`. */
+/** `{ providers, stores, sources }`, each a list of `{ name, tests: [{ title, state, reason }], facts }`. */
 export function collectMatrix(modules) {
-  const found = { providers: new Map(), stores: new Map() }
+  const found = Object.fromEntries(CONTRACTS.map(({ kind }) => [kind, new Map()]))
   for (const test of modules.flatMap((module) => [...module.children.allTests()])) {
     const contract = contractOf(test)
     if (contract === undefined || ABOUT_THE_CALL.has(test.name)) continue
@@ -37,7 +38,7 @@ export function collectMatrix(modules) {
       if (fact !== undefined) backend.facts[fact.name] = fact.value
     }
   }
-  return { providers: [...found.providers.values()], stores: [...found.stores.values()] }
+  return Object.fromEntries(CONTRACTS.map(({ kind }) => [kind, [...found[kind].values()]]))
 }
 
 const counted = (tests) =>
@@ -50,7 +51,7 @@ const counted = (tests) =>
 /** One line for each backend. Nothing for a run without suites. */
 export function describeMatrix(matrix) {
   return CONTRACTS.flatMap(({ kind }) => {
-    const backends = matrix[kind]
+    const backends = matrix[kind] ?? []
     if (backends.length === 0) return []
     const width = Math.max(...backends.map(({ name }) => name.length))
     const lines = backends.map(({ name, tests }) => `  ${name.padEnd(width)}  ${counted(tests)}`)
@@ -96,21 +97,24 @@ function factTable(backends) {
 }
 
 /** The page docs/conformance.md. */
-export function renderMatrix({ providers, stores }) {
+export function renderMatrix({ providers, stores, sources }) {
   const parts = [
     '# Conformance',
     '<!-- Written by `npm run conformance` from a run of the suites. Do not edit. -->',
-    'Every provider and every store passes one suite of tests, the same for all. A column is one set-up that the suite ' +
+    'Every provider, every store and every source passes one suite of tests, the same for all. A column is one set-up that the suite ' +
       'ran against: a real server, or a fake on a socket that the official client talks to. A test is skipped only ' +
       'where the backend or its test server cannot do what it asks, and the reason is given.',
-    'The suites are published: `runProviderConformance` and `runStoreConformance` of `keywright/testing`, for vitest ' +
-      'and node:test.',
+    'The suites are published: `runProviderConformance`, `runStoreConformance` and `runSourceConformance` of ' +
+      '`keywright/testing`, for vitest and node:test.',
     '## Providers',
     ...testTable(providers),
     ...factTable(providers),
     '## Stores',
     ...testTable(stores),
     ...factTable(stores),
+    '## Sources',
+    ...testTable(sources),
+    ...factTable(sources),
   ]
   return `${parts.join('\n\n')}\n`
 }

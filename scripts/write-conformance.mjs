@@ -1,5 +1,5 @@
 /**
- * `npm run conformance`: runs the provider and store suites and writes docs/conformance.md from what they said. Every
+ * `npm run conformance`: runs the suites of providers, stores and sources and writes docs/conformance.md from what they said. Every
  * server must be there, as in CI: a page from half a run would say less than the one that is there.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,7 +10,13 @@ import { BIN, ensure, ROOT, toolEnvironment } from './ensure.mjs'
 import { run } from './run.mjs'
 
 const PAGE = join(ROOT, 'docs', 'conformance.md')
-const TESTS = ['test/providers', 'test/stores', '-t', 'provider contract: |: contract of a key store']
+const TESTS = [
+  'test/providers',
+  'test/stores',
+  'test/sources',
+  '-t',
+  'provider contract: |: contract of a (key store|source)',
+]
 
 const node = await ensure()
 const scratch = mkdtempSync(join(tmpdir(), 'keywright-conformance-'))

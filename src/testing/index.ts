@@ -1,5 +1,6 @@
 /**
- * `keywright/testing`: for people who test an application with Keywright, or write a provider or a store of their own.
+ * `keywright/testing`: for people who test an application with Keywright, or write a provider, a store or a
+ * source of their own.
  * The conformance suites run on vitest and on node:test.
  */
 
@@ -11,6 +12,8 @@ export type {
   RunningTest,
   TestRunner,
 } from './conformance/runner.ts'
+export type { SourceBed, SourceHarness, SourceTestRow } from './conformance/source-kit.ts'
+export { runSourceConformance, sourceCases } from './conformance/source-suite.ts'
 export type { StoreHarness } from './conformance/store-kit.ts'
 export { runStoreConformance, storeCases } from './conformance/store-suite.ts'
 export type {
