@@ -9,6 +9,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { auditExamples } from './format-examples/audit.ts'
+import { fileExample } from './format-examples/files.ts'
 import { keyFileExample, wrapExample } from './format-examples/key-file.ts'
 import { keyExamples, recordExample } from './format-examples/keys.ts'
 import { sealedExamples } from './format-examples/sealed.ts'
@@ -41,6 +42,7 @@ async function makeExamples(): Promise<Example[]> {
       await wrapExample(setUp),
       ...(await sealedExamples(setUp)),
       ...(await auditExamples(setUp)),
+      await fileExample(setUp.keywright),
     ]
   } finally {
     await setUp.keywright.close()

@@ -3,6 +3,7 @@
  * file of the library that reads the environment, and the only one that knows providers and stores by name.
  */
 import { BACKENDS } from '../providers/index.ts'
+import { openSource } from '../sources/index.ts'
 import { openStore } from '../stores/index.ts'
 import { fileAuditSink } from './audit/file-sink.ts'
 import type { AuditSink } from './audit/sink.ts'
@@ -13,12 +14,16 @@ import { besideKeyFile, from, prefer, type Sourced } from './config/configuratio
 import {
   type Environment,
   type EnvironmentSettings,
+  fernetKeysIn,
   readEnvironment,
   variable,
 } from './config/environment.ts'
+import { planPlaces } from './config/places.ts'
 import { readPolicyDocument, resolvePolicyDocument } from './config/policy-document.ts'
 import { readRootSecret } from './config/root-secret.ts'
+import type { ForeignOptions } from './data/foreign/readers.ts'
 import { KeywrightError } from './errors.ts'
+import type { DataPlace } from './jobs/places.ts'
 import { Keywright } from './keywright.ts'
 import { originOf } from './policy/members.ts'
 import type { PolicyOverrides } from './policy/overrides.ts'
@@ -34,13 +39,14 @@ import type { ResilienceOptions } from './resilience/options.ts'
 import type { KeyStore } from './store.ts'
 
 export { BACKENDS } from '../providers/index.ts'
+export { openSource } from '../sources/index.ts'
 export { openStore } from '../stores/index.ts'
 export type { PlannedProvider } from './config/backends.ts'
 
 export { DEFAULT_CONFIG_PATH } from './config/policy-document.ts'
 
 /** Options of {@link open}. What is given here wins over environment and policy document. */
-export interface OpenOptions {
+export interface OpenOptions extends ForeignOptions {
   /** Backend by its name in the environment: 'file', 'vault', 'aws_kms' … */
   readonly backend?: string
   /** Path of the key file, for the file backend. */
@@ -64,6 +70,8 @@ export interface OpenOptions {
   readonly performanceMode?: PerformanceMode
   /** Who acts, for the audit log. */
   readonly actor?: string
+  /** Where ciphertexts live, beside the `sources` of the policy document: sources of your own. @default none */
+  readonly places?: readonly DataPlace[]
   readonly providerTimeoutMs?: number
   /** Retries, circuit breaker and limits of provider calls. */
   readonly resilience?: ResilienceOptions
@@ -83,6 +91,8 @@ export interface Configuration {
   readonly storeUrl: Sourced<string>
   readonly audit: Sourced<string | AuditSink | false>
   readonly rootSecret: RootSecretText | undefined
+  /** What reads values of other libraries inside a migration window. */
+  readonly foreign: ForeignOptions
   readonly production: boolean
 }
 
@@ -110,11 +120,22 @@ async function composeWith(
     provider: providers,
     store,
     policy: configuration.policy,
+    places: [...placesOf(configuration), ...(options.places ?? [])],
+    foreign: configuration.foreign,
     ...(sink === false ? {} : { audit: sink }),
     ...(options.actor === undefined ? {} : { actor: options.actor }),
     ...(options.providerTimeoutMs === undefined ? {} : { providerTimeoutMs: options.providerTimeoutMs }),
     ...(options.resilience === undefined ? {} : { resilience: options.resilience }),
     ...(options.clock === undefined ? {} : { clock: options.clock }),
+  })
+}
+
+/** Where ciphertexts live, by the policy. Opens nothing; a variable with a URL is asked for when a place is opened. */
+export function placesOf({ environment, policy }: Configuration): DataPlace[] {
+  return planPlaces(policy, environment).map((planned) => {
+    if (planned.kind === 'folder') return planned
+    const { settings, ...place } = planned
+    return { ...place, open: async () => openSource(settings()) }
   })
 }
 
@@ -207,6 +228,10 @@ export async function configure(options: OpenOptions = {}): Promise<Configuratio
     ) ?? { value: beside.storeUrl, source: 'default' },
     audit: auditOf(options, settings, beside.auditPath),
     rootSecret: await readRootSecret(options, environment),
+    foreign: {
+      fernetKeys: options.fernetKeys ?? fernetKeysIn(environment),
+      ...(options.readers === undefined ? {} : { readers: options.readers }),
+    },
     production: environment['NODE_ENV'] === 'production',
   }
 }

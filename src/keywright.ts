@@ -4,11 +4,18 @@ import type { AuditTrail } from './audit/log.ts'
 import type { PruneResult } from './audit/retention.ts'
 import type { AuditSink } from './audit/sink.ts'
 import type { AuditReport } from './audit/verify.ts'
-import { type Clock, systemClock } from './clock.ts'
+import { systemClock } from './clock.ts'
 import { keyIdOf, parseCiphertext } from './crypto/ciphertext.ts'
-import { BlindIndex, type HashOptions } from './data/blind-index.ts'
+import { Backups } from './data/backups/backups.ts'
 import type { FieldType, FieldTypes } from './data/codecs.ts'
 import { createField, type Field, type FieldOptions } from './data/field.ts'
+import { Files } from './data/files/files.ts'
+import {
+  createMigratingField,
+  type MigratingField,
+  type MigratingFieldOptions,
+} from './data/foreign/migrating-field.ts'
+import type { ForeignOptions } from './data/foreign/readers.ts'
 import {
   type ContextOption,
   type DecryptOptions,
@@ -17,6 +24,7 @@ import {
 } from './data/keyring-cipher.ts'
 import type { ExportOptions, ImportOptions } from './data/keyset.ts'
 import { type PlainRecord, RecordCodec, type RecordOptions } from './data/records.ts'
+import { BlindIndex } from './data/search/blind-index.ts'
 import { Jobs } from './jobs/jobs.ts'
 import type { Health } from './keys/health.ts'
 import { Keyrings } from './keys/keyrings.ts'
@@ -24,7 +32,9 @@ import { KeyManager, type TenantOption } from './keys/manager.ts'
 import { ProviderCalls, type ProviderCounters } from './keys/provider-calls.ts'
 import { noLoadedKeyring } from './keys/refusals.ts'
 import type { KeyServices } from './keys/services.ts'
-import { eachKeyInfo, type KeyInfo } from './keys/views.ts'
+import type { KeyInfo } from './keys/views.ts'
+import { type IndexOptions, indexOptions } from './keywright/declared-index.ts'
+import type { KeywrightParts } from './keywright/parts.ts'
 import { keyringFor, type PolicyRequest } from './policy/evaluate.ts'
 import type { Explanation } from './policy/explain.ts'
 import type { PolicyPlan } from './policy/plan.ts'
@@ -32,30 +42,8 @@ import { type Policy, wrappingProviders } from './policy/policy.ts'
 import { defaultPolicy, withoutOptions } from './policy/resolve.ts'
 import { selectKeyType } from './policy/selectors.ts'
 import type { KeyProvider } from './provider.ts'
-import type { ResilienceOptions } from './resilience/options.ts'
-import type { KeyStore } from './store.ts'
 
 const BLIND_INDEX = 'blind_index'
-
-/** What a Keywright is composed of. It owns them from then on: `close` closes them. */
-export interface KeywrightParts {
-  /** Who holds the master keys. The first one is the default of the default policy. */
-  readonly provider: KeyProvider | readonly KeyProvider[]
-  /** Where the key records live. */
-  readonly store: KeyStore
-  /** @default the default policy, under the first provider */
-  readonly policy?: Policy
-  /** Where the audit log is kept. Without it nothing is logged. */
-  readonly audit?: AuditSink
-  /** Stands in audit records: who acts. */
-  readonly actor?: string
-  /** Deadline of one provider call, in ms. @default 10_000 */
-  readonly providerTimeoutMs?: number
-  /** Retries, circuit breaker and limits of provider calls. */
-  readonly resilience?: ResilienceOptions
-  /** @default the machine's clock */
-  readonly clock?: Clock
-}
 
 /** Key type, tenant and context of one value. */
 export interface EncryptOptions extends TenantOption, ContextOption {}
@@ -64,14 +52,19 @@ export class Keywright implements AsyncDisposable {
   readonly policy: Policy
   /** Rotation, revocation, listing and the rest of the life of keys. */
   readonly keys: KeyManager
-  /** Moves between providers, repair of wraps, drills. */
+  /** Moves between providers, repair, drills; re-encryption, census, migration. */
   readonly jobs: Jobs
+  /** Files, streams and folders. */
+  readonly files: Files
+  /** Backups of folders, databases and dumps. */
+  readonly backups: Backups
   /** The audit log: append events of your own, list records. */
   readonly audit: AuditTrail
   readonly #services: KeyServices
   readonly #rings: Keyrings
   readonly #sink: AuditSink | undefined
   readonly #actor: string
+  readonly #foreign: ForeignOptions | undefined
   #closing: Promise<void> | undefined
 
   /** Throws ERR_PROVIDER_UNKNOWN when the policy names a provider that is not among the parts. */
@@ -88,13 +81,16 @@ export class Keywright implements AsyncDisposable {
     for (const keyType of Object.values(this.policy.keyTypes))
       for (const name of wrappingProviders(keyType)) calls.get(name)
     this.#actor = parts.actor ?? ''
+    this.#foreign = parts.foreign
     this.#sink = parts.audit
     const actor = parts.actor === undefined ? {} : { actor: parts.actor }
     this.audit = lazyAuditLog(parts.audit && { sink: parts.audit, clock, ...actor })
     this.#services = { store: parts.store, calls, audit: this.audit, policy: this.policy, clock }
     this.#rings = new Keyrings(this.#services)
-    this.keys = new KeyManager(this.#services, this.#rings)
-    this.jobs = new Jobs(this.#services)
+    this.keys = new KeyManager(this.#services, this.#rings, parts.places)
+    this.jobs = new Jobs(this.#services, this.#rings, parts.places, parts.foreign)
+    this.files = new Files(this.#services, this.#rings)
+    this.backups = new Backups(this.#services, this.#rings)
   }
 
   /** The keyring of a key type (and tenant), ready to encrypt. Makes its first key where there is none. */
@@ -168,6 +164,14 @@ export class Keywright implements AsyncDisposable {
     return createField(this.#rings, keyring, { ...place, ...options })
   }
 
+  /** A field that, while the migration window of its key type is open, reads what was there before as well. */
+  migratingField<K extends FieldType = 'string'>(
+    of: string,
+    options: MigratingFieldOptions<K> = {},
+  ): MigratingField<FieldTypes[K]> {
+    return createMigratingField(this.#services, this.#rings, this.#foreign, of, options)
+  }
+
   /** A codec for records of one kind. Keep it: it remembers which fields are encrypted how. */
   records(options: RecordOptions = {}): RecordCodec {
     return new RecordCodec(this.#rings, options, (path, keyType) =>
@@ -185,37 +189,25 @@ export class Keywright implements AsyncDisposable {
     return this.records(options).decrypt(record)
   }
 
-  /** Search tokens of one field, made under keys of their own. */
-  index(field: string, options: HashOptions & TenantOption = {}): BlindIndex {
-    return new BlindIndex(this.#rings, this.#name(BLIND_INDEX, options), field, options)
+  /** Search tokens of one field, made under keys of their own; with `column` as that column of tokens is declared. */
+  index(field: string, options: IndexOptions & TenantOption = {}): BlindIndex {
+    const made = indexOptions(this.jobs.places, field, options)
+    return new BlindIndex(this.#rings, this.#name(BLIND_INDEX, options), made.field, made.options)
   }
 
   /** The search token of one value: equal values of a field give equal tokens. */
-  hash(field: string, value: string, options: HashOptions & TenantOption = {}): Promise<string> {
+  hash(field: string, value: string, options: IndexOptions & TenantOption = {}): Promise<string> {
     return this.index(field, options).token(value)
   }
 
   /** What the policy says to a request, and why, with the key that would serve it. */
   async explain(request: PolicyRequest): Promise<Explanation> {
-    const { explain } = await import('./policy/explain.ts')
-    const now = this.#services.clock.now()
-    const { keyring } = explain(this.policy, request, now).decision
-    if (keyring === undefined || request.key !== undefined) return explain(this.policy, request, now)
-    let key: KeyInfo | undefined
-    for await (const info of eachKeyInfo(this.#services, { keyring, state: 'active' })) key = info
-    return explain(this.policy, { ...request, ...(key === undefined ? {} : { key }) }, now)
+    return (await import('./keys/policy-questions.ts')).explainRequest(this.#services, request)
   }
 
   /** What `after` would change, and for how many keys. */
   async plan(after: Policy): Promise<PolicyPlan> {
-    const { planPolicy } = await import('./policy/plan.ts')
-    const keys = []
-    for await (const info of eachKeyInfo(this.#services)) {
-      keys.push({ ...info, wrappedBy: info.wraps.map(({ provider }) => provider) })
-    }
-    // The providers are parts of this Keywright: a policy neither adds nor removes them.
-    const planned = { ...after, providers: this.policy.providers }
-    return planPolicy(this.policy, planned, keys, this.#services.clock.now())
+    return (await import('./keys/policy-questions.ts')).planChange(this.#services, after)
   }
 
   /** How well provider, store, policy and keyrings stand. Never rejects. */

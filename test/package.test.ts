@@ -7,7 +7,7 @@ import { type Manifest, type Packed, packAndInstall, ROOT, run, tool } from './p
 
 const SLOW_MS = 240_000
 const SHIPPED =
-  /^(dist\/(src|providers|stores|clients)\/.+\.(js|d\.ts)|(schema|docs|src\/testing\/requirements)\/.+|examples\/customers\.csv|[^/]+)$/
+  /^(dist\/(src|providers|stores|sources|clients)\/.+\.(js|d\.ts)|(schema|docs|src\/testing\/requirements)\/.+|examples\/customers\.csv|[^/]+)$/
 const TOP_LEVEL = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json']
 
 const source = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest

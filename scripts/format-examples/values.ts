@@ -4,8 +4,9 @@ import { SUITES } from '../../src/crypto/aead.ts'
 import { canonicalText } from '../../src/crypto/canonical.ts'
 import { keyIdOf, parseCiphertext, toText } from '../../src/crypto/ciphertext.ts'
 import { xaesSubkey } from '../../src/crypto/xaes.ts'
-import { NORMALISERS, type NormaliserName } from '../../src/data/normalisers.ts'
-import type { FieldType, JsonValue } from '../../src/index.ts'
+import { NORMALISERS, type NormaliserName } from '../../src/data/search/normalisers.ts'
+import { costName, slowCost, stretch } from '../../src/data/search/slow-hash.ts'
+import type { FieldType, HashOptions, JsonValue } from '../../src/index.ts'
 import { dataKeyOf, KEYS, type SetUp } from './set-up.ts'
 
 /** Contexts and their canonical text. */
@@ -237,9 +238,9 @@ export function rejectedExample(examples: readonly Values[]) {
   }
 }
 
-/** Search tokens, by normaliser. */
+/** Search tokens, by normaliser, of few bits, and slow. */
 export async function tokenExample({ keywright }: SetUp) {
-  const rows: readonly (readonly [NormaliserName, string])[] = [
+  const rows: readonly (readonly [NormaliserName, string, Pick<HashOptions, 'bits' | 'slow'>?])[] = [
     ['exact', 'Ada'],
     ['exact', 'e\u0301'],
     ['lower', '  ÉCOLE \u00a0'],
@@ -247,19 +248,32 @@ export async function tokenExample({ keywright }: SetUp) {
     ['email', 'ada+news@Example.COM'],
     ['email', 'no address'],
     ['digits', '+49 (0)30 １２３-4'],
+    ['email_domain', 'Ada@BÜCHER.example'],
+    ['last4', '4111 1111 1111 1234'],
+    ['exact', 'Ada', { bits: 12 }],
+    ['lower', 'Ada', { bits: 16 }],
+    ['digits', '1234', { slow: true }],
   ]
   const key = KEYS.find(({ keyring }) => keyring === 'blind_index')
   const tokens = []
-  for (const [normaliser, value] of rows) {
+  for (const [normaliser, value, options = {}] of rows) {
     const normalised = NORMALISERS[normaliser](value)
-    const input = canonicalText({
+    const cost = slowCost(options.slow)
+    const stated = {
+      ...(options.bits === undefined ? {} : { bits: options.bits }),
+      ...(cost === undefined ? {} : { slow: costName(cost) }),
+    }
+    const about = {
+      ...Object.fromEntries(Object.entries(stated).map(([name, said]) => [name, String(said)])),
       field: 'users.email',
       keyring: 'blind_index',
       normaliser,
-      value: normalised,
-    })
-    const token = await keywright.hash('users.email', value, { normaliser })
-    tokens.push({ normaliser, value, normalised, input, token })
+    }
+    const stretched =
+      cost && key ? await stretch(createSecretKey(dataKeyOf(key)), about, normalised, cost) : normalised
+    const input = canonicalText({ ...about, value: stretched })
+    const token = await keywright.hash('users.email', value, { normaliser, ...options })
+    tokens.push({ normaliser, value, ...stated, normalised, input, token })
   }
   return { example: 'tokens', keyring: 'blind_index', keyId: key?.id ?? 0, field: 'users.email', tokens }
 }

@@ -6,6 +6,8 @@ import type { KeyReport } from '../jobs/key-log.ts'
 import type { KeySelection } from '../jobs/selection.ts'
 import { type Call, wrongUse } from './call.ts'
 import { cannotWrite } from './io.ts'
+import { Cadence } from './progress.ts'
+import { progressText } from './progress-bar.ts'
 import { count } from './text.ts'
 import { parseCount } from './values.ts'
 
@@ -34,22 +36,13 @@ export function jobOptionsOf(call: Call): JobOptions {
   }
 }
 
-const PERIOD_MS = 200
-const BAR_WIDTH = 20
-
-/** 'add  ██████░░░░  120 of 400 keys, 35/s', five times a second at most. */
+/** 'add  ██████░░░░  120 of 400 keys, 35/s' */
 function progressOf({ output }: Call): (progress: JobProgress) => void {
-  let shownAt = performance.now()
+  const cadence = new Cadence(output)
   return ({ step, done, total, rate }) => {
-    const now = performance.now()
-    if (!output.showsStatus || now - shownAt < PERIOD_MS) return
-    shownAt = now
-    const filled = Math.floor((done / Math.max(total, 1)) * BAR_WIDTH)
-    const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled)
-    const places = (number: number): string => Math.round(number).toLocaleString('en-US')
-    void output.status(
-      `${step.padEnd(6)}  ${bar}  ${places(done)} of ${places(total)} keys, ${places(rate)}/s`,
-    )
+    if (!cadence.isDue()) return
+    void output.status(progressText({ title: step.padEnd(6), done, total, noun: 'keys', rate }))
+    void output.event({ progress: { step, done, total, rate: Math.round(rate) } })
   }
 }
 

@@ -96,6 +96,11 @@ export class Output {
     await this.#say(`\r\u001b[2K${text === '' ? '' : `${this.#name()} ${text}`}`)
   }
 
+  /** How far a long command is, for a program that waits: a JSON line on standard error, with --json alone. */
+  async event(value: unknown): Promise<void> {
+    if (this.json && !this.quiet) await this.#say(toJson(value))
+  }
+
   get showsStatus(): boolean {
     return this.#io.stderr.isTTY === true && !this.quiet && !this.json
   }

@@ -4,13 +4,19 @@ import { Command, CommanderError, Option, type OutputConfiguration } from 'comma
 import { type Action, type Call, type CommandSpec, type OptionSpec, Options } from './call.ts'
 import { write } from './io.ts'
 import { auditSpecs } from './specs/audit.ts'
+import { backupSpecs } from './specs/backups.ts'
 import { dataSpecs } from './specs/data.ts'
+import { fileSpecs } from './specs/files.ts'
 import { jobSpecs } from './specs/jobs.ts'
 import { keySpecs } from './specs/keys.ts'
+import { lifecycleSpecs } from './specs/lifecycle.ts'
+import { migrateSpecs } from './specs/migrate.ts'
 import { policySpecs } from './specs/policy.ts'
 import { recordSpecs } from './specs/records.ts'
+import { searchSpecs } from './specs/search.ts'
 import { setupSpecs } from './specs/setup.ts'
 import { storeSpecs } from './specs/store.ts'
+import { valueSpecs } from './specs/values.ts'
 import { toUsageError } from './usage.ts'
 import { packageVersion } from './version.ts'
 
@@ -18,8 +24,8 @@ type Surroundings = Pick<Call, 'io' | 'output' | 'onInterrupt' | 'orderly'>
 
 const GROUPS: readonly (readonly [title: string, specs: readonly CommandSpec[]])[] = [
   ['Start:', setupSpecs],
-  ['Data:', [...dataSpecs, ...recordSpecs]],
-  ['Keys:', [...keySpecs, ...jobSpecs, ...storeSpecs]],
+  ['Data:', [...dataSpecs, ...fileSpecs, ...backupSpecs, ...recordSpecs, ...searchSpecs, ...migrateSpecs]],
+  ['Keys:', [...keySpecs, ...jobSpecs, ...valueSpecs, ...lifecycleSpecs, ...storeSpecs]],
   ['Policy:', policySpecs],
   ['Watch:', auditSpecs],
 ]

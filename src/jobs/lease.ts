@@ -1,6 +1,6 @@
 /**
- * One job on the wraps of a store at a time. It keeps two operators out of each other's way; that no key is lost
- * when there are two all the same is up to compare-and-set, not to this.
+ * One job at a time on the wraps of a store, or on whatever else a lease is named after. It keeps two operators out of
+ * each other's way; that nothing is lost when there are two all the same is up to compare-and-set, not to this.
  */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
@@ -9,7 +9,7 @@ import { KeywrightError } from '../errors.ts'
 import { formatInstant } from '../policy/duration.ts'
 import type { DocumentStore } from '../store.ts'
 
-const NAME = 'jobs/wraps'
+const WRAPS = { name: 'jobs/wraps', what: 'the wraps of this key store' }
 /** A job that was killed is in nobody's way any more after this time. */
 const LEASE_MS = 15_000
 const RENEW_MS = 5_000
@@ -30,10 +30,16 @@ interface LeaseOptions {
   readonly job: string
   /** Whoever holds it is known to be gone. */
   readonly takeOver: boolean
+  /** The name of its document. @default the lease of jobs on wraps */
+  readonly name?: string
+  /** What the holder is at work on, for people; given with `name`. */
+  readonly what?: string
 }
 
 export class JobLease {
   readonly #options: LeaseOptions
+  readonly #name: string
+  readonly #what: string
   readonly #holder = randomUUID()
   #revision: number
   #lost = false
@@ -42,31 +48,34 @@ export class JobLease {
 
   private constructor(options: LeaseOptions, revision: number) {
     this.#options = options
+    this.#name = options.name ?? WRAPS.name
+    this.#what = options.what ?? WRAPS.what
     this.#revision = revision
   }
 
   /** Throws ERR_JOB_RUNNING while somebody else holds it. */
   static async take(options: LeaseOptions): Promise<JobLease> {
-    const found = await options.documents.read(NAME)
+    const { documents, name = WRAPS.name, what = WRAPS.what } = options
+    const found = await documents.read(name)
     const held = found === undefined ? undefined : parse(found.text)
-    if (held !== undefined && !options.takeOver && options.clock.now() < held.until) throw running(held)
+    if (held !== undefined && !options.takeOver && options.clock.now() < held.until) throw running(what, held)
     const lease = new JobLease(options, found?.revision ?? 0)
     await lease.#write()
-    if (lease.#lost) throw running(parse((await options.documents.read(NAME))?.text ?? ''))
+    if (lease.#lost) throw running(what, parse((await documents.read(name))?.text ?? ''))
     lease.#plan()
     return lease
   }
 
   /** Throws ERR_JOB_RUNNING when somebody took it over. */
   assertHeld(): void {
-    if (this.#lost) throw running(undefined)
+    if (this.#lost) throw running(this.#what, undefined)
   }
 
   /** Frees it. A store that is gone frees it by the time. */
   async release(): Promise<void> {
     this.#cancel?.()
     await this.#renewing
-    if (!this.#lost) await this.#options.documents.remove(NAME, this.#revision).catch(() => undefined)
+    if (!this.#lost) await this.#options.documents.remove(this.#name, this.#revision).catch(() => undefined)
   }
 
   #plan(): void {
@@ -83,13 +92,14 @@ export class JobLease {
     const { clock, documents, job } = this.#options
     const held: Held = { holder: this.#holder, job, host: hostname(), until: clock.now() + LEASE_MS }
     const revision = this.#revision + 1
-    if (await documents.write({ name: NAME, text: JSON.stringify(held), revision })) this.#revision = revision
+    if (await documents.write({ name: this.#name, text: JSON.stringify(held), revision }))
+      this.#revision = revision
     else await this.#adopt()
   }
 
   /** A write whose answer was lost may have been made all the same. */
   async #adopt(): Promise<void> {
-    const found = await this.#options.documents.read(NAME)
+    const found = await this.#options.documents.read(this.#name)
     if (found !== undefined && parse(found.text)?.holder === this.#holder) this.#revision = found.revision
     else this.#lost = true
   }
@@ -107,10 +117,10 @@ function parse(text: string): Held | undefined {
   }
 }
 
-function running(held: Held | undefined): KeywrightError {
+function running(what: string, held: Held | undefined): KeywrightError {
   const who = held === undefined ? 'somebody else' : `"${held.job}" on ${held.host}`
   const until = held === undefined ? '' : ` (until ${formatInstant(held.until)}, unless it goes on)`
-  return new KeywrightError('ERR_JOB_RUNNING', `${who} is at work on the wraps of this key store${until}`, {
+  return new KeywrightError('ERR_JOB_RUNNING', `${who} is at work on ${what}${until}`, {
     hint: `wait for it; a job that was killed is out of the way after ${LEASE_MS / 1000} s, or at once with --take-over`,
     ...(held === undefined ? {} : { details: { job: held.job, host: held.host } }),
   })

@@ -4,13 +4,14 @@
  */
 import type { AuditEventName } from '../audit/event.ts'
 import { KeywrightError } from '../errors.ts'
-import { formatInstant } from '../policy/duration.ts'
 import { destroyableAt } from '../policy/evaluate.ts'
 import type { KeyRecord, KeyStatus } from '../store.ts'
 import { announced } from './announce.ts'
+import type { CensusPlace } from './census.ts'
+import { DestroyGate } from './destroyable.ts'
 import { unknownKey } from './refusals.ts'
 import { rotateKeyring } from './rotation.ts'
-import { eachRecord, type KeyServices, policyIfKnown, policyOf, recordsOf } from './services.ts'
+import { eachRecord, type KeyServices, policyIfKnown, recordsOf } from './services.ts'
 import { viewKeyring, withStatus } from './states.ts'
 
 const UPDATE_ATTEMPTS = 5
@@ -65,76 +66,34 @@ export async function revokeKey(
 }
 
 export interface DestroyOptions {
-  /** Why the guards are overridden. Until ciphertexts can be counted, destroying always needs it. */
+  /** Why the census is overridden; needed only where it does not show that nothing is under the key. */
   readonly override?: { readonly reason: string }
 }
 
 /**
- * Removes every wrap of a key: what it encrypted cannot be read any more, by nobody. The key must have been
- * replaced, its grace period be over, and the caller must say why he is sure that nothing needs it.
- * Throws ERR_DESTROY_REFUSED.
+ * Removes every wrap of a key: what it encrypted cannot be read any more, by nobody. The key must have been replaced
+ * (or revoked, and every process have heard of it), its grace period be over, and the censuses of `places` must have
+ * found nothing under it for as long; see destroy-gate.ts. Throws ERR_DESTROY_REFUSED.
  */
 export async function destroyKey(
   services: KeyServices,
+  places: readonly CensusPlace[],
   id: number,
   options: DestroyOptions = {},
 ): Promise<KeyRecord> {
+  return destroyThrough(services, new DestroyGate(services, places), id, options)
+}
+
+async function destroyThrough(
+  services: KeyServices,
+  gate: DestroyGate,
+  id: number,
+  { override }: DestroyOptions,
+): Promise<KeyRecord> {
   const record = await recordById(services, id)
-  const reason = options.override?.reason.trim() ?? ''
+  const reason = override?.reason.trim() ?? ''
   withStatus(record, 'destroyed', reason, 0)
-  await assertDestroyable(services, record, reason)
-  return changeStatus(services, id, 'destroyed', 'key.destroy', reason)
-}
-
-async function assertDestroyable(services: KeyServices, record: KeyRecord, reason: string): Promise<void> {
-  const now = services.clock.now()
-  const view = viewKeyring(await recordsOf(services.store, record.keyring), now)
-  const policy = policyOf(services, record.keyring)
-  const deactivatedAt = view.deactivatedAt(record)
-  if (view.current?.id === record.id && view.stateOf(record) !== 'compromised') {
-    throw destroyRefused(record, 'it is the active key', 'rotate the keyring first')
-  }
-  if (view.stateOf(record) === 'pending') {
-    throw destroyRefused(
-      record,
-      'other processes may hold it ready to encrypt',
-      'revoke it: then it never does',
-    )
-  }
-  if (deactivatedAt !== undefined && now < destroyableAt(policy, deactivatedAt)) {
-    const until = formatInstant(destroyableAt(policy, deactivatedAt))
-    throw destroyRefused(
-      record,
-      `its grace period lasts until ${until}`,
-      'wait, or shorten "grace" in the policy',
-    )
-  }
-  const heardBy = record.statusAt + policy.cache.refreshMs + policy.serveStaleMs
-  if (record.status === 'compromised' && now < heardBy) {
-    throw destroyRefused(
-      record,
-      `other processes may encrypt under it until ${formatInstant(heardBy)}`,
-      'wait until each of them has heard that it was revoked',
-    )
-  }
-  if (reason === '') {
-    throw destroyRefused(
-      record,
-      'nobody has counted what is still encrypted under it',
-      're-encrypt everything, then override with a reason that says how you made sure',
-    )
-  }
-}
-
-function destroyRefused(record: KeyRecord, why: string, hint: string): KeywrightError {
-  return new KeywrightError(
-    'ERR_DESTROY_REFUSED',
-    `key ${record.id} (${record.keyring}) is not destroyed: ${why}`,
-    {
-      hint,
-      details: { keyId: record.id, keyring: record.keyring },
-    },
-  )
+  return changeStatus(services, id, 'destroyed', 'key.destroy', await gate.assert(record, reason))
 }
 
 export interface CleanupOptions {
@@ -161,12 +120,29 @@ export async function expiredKeys(services: KeyServices): Promise<KeyRecord[]> {
   return expired
 }
 
-/** Destroys the keys that `expiredKeys` lists. Throws ERR_DESTROY_REFUSED without a reason. */
-export async function cleanupKeys(services: KeyServices, options: CleanupOptions = {}): Promise<KeyRecord[]> {
+/**
+ * Destroys the keys that `expiredKeys` lists as far as nothing is under them, or all of them with an override. Throws
+ * ERR_DESTROY_REFUSED when there are some and none of them may be destroyed.
+ */
+export async function cleanupKeys(
+  services: KeyServices,
+  places: readonly CensusPlace[],
+  options: CleanupOptions = {},
+): Promise<KeyRecord[]> {
   const expired = await expiredKeys(services)
   if (options.dryRun === true) return expired
+  const gate = new DestroyGate(services, places)
   const destroyed: KeyRecord[] = []
-  for (const { id } of expired) destroyed.push(await destroyKey(services, id, options))
+  let refusal: KeywrightError | undefined
+  for (const { id } of expired) {
+    try {
+      destroyed.push(await destroyThrough(services, gate, id, options))
+    } catch (error) {
+      if (!(error instanceof KeywrightError) || error.code !== 'ERR_DESTROY_REFUSED') throw error
+      refusal ??= error
+    }
+  }
+  if (destroyed.length === 0 && refusal !== undefined) throw refusal
   return destroyed
 }
 

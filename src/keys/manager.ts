@@ -1,6 +1,9 @@
 /** The management of keys as applications and the command line call it. Changes reach this process at once. */
 import { keyringFor } from '../policy/evaluate.ts'
 import type { MasterKeyDescription } from '../provider.ts'
+import type { CensusPlace } from './census.ts'
+import type { DestroyVerdict } from './destroy-gate.ts'
+import { DestroyGate } from './destroyable.ts'
 import type { Keyrings } from './keyrings.ts'
 import {
   type CleanupOptions,
@@ -52,10 +55,13 @@ export interface RevocationReport {
 export class KeyManager {
   readonly #services: KeyServices
   readonly #rings: Keyrings
+  readonly #places: readonly CensusPlace[]
 
-  constructor(services: KeyServices, rings: Keyrings) {
+  /** `places`: where ciphertexts live; a key is destroyed when a census of all of them has found nothing under it. */
+  constructor(services: KeyServices, rings: Keyrings, places: readonly CensusPlace[] = []) {
     this.#services = services
     this.#rings = rings
+    this.#places = places
   }
 
   /** Makes the first key of a keyring; resolves to the active key, new or not. */
@@ -136,16 +142,24 @@ export class KeyManager {
     return { key, replaced, ...(replacementError === undefined ? {} : { replacementError }) }
   }
 
+  /** Whether `destroy` would destroy a key without an override, and what is missing if not. Throws ERR_KEY_UNKNOWN. */
+  async destroyable(id: number): Promise<DestroyVerdict> {
+    return new DestroyGate(this.#services, this.#places).verdict(await recordById(this.#services, id))
+  }
+
   /** Destroys a key: its data is lost for ever. Throws ERR_DESTROY_REFUSED unless every guard agrees. */
   async destroy(id: number, options: DestroyOptions = {}): Promise<KeyInfo> {
-    await destroyKey(this.#services, id, options)
+    await destroyKey(this.#services, this.#places, id, options)
     return this.#infoAfterChange(id)
   }
 
-  /** Destroys (or, in a dry run, lists) keys that were replaced, are past max age and whose grace is over. */
+  /**
+   * Destroys (or, in a dry run, lists) keys that were replaced, are past max age and whose grace is over; without an
+   * override only those of which `destroyable` says so. Throws ERR_DESTROY_REFUSED when that is none of them.
+   */
   async cleanup(options: CleanupOptions = {}): Promise<KeyInfo[]> {
     const keys: KeyInfo[] = []
-    for (const { id } of await cleanupKeys(this.#services, options))
+    for (const { id } of await cleanupKeys(this.#services, this.#places, options))
       keys.push(await this.#infoAfterChange(id))
     return keys
   }

@@ -6,6 +6,7 @@ import { createKeyFile } from '../../providers/file.ts'
 import { BACKENDS } from '../../providers/index.ts'
 import { createMasterKeyset, formatKeyFile } from '../../providers/local/master-keyset.ts'
 import { VARIABLES } from '../../src/config/environment.ts'
+import { ForeignReaders } from '../../src/data/foreign/readers.ts'
 import type { FailingPath } from './failing-path.ts'
 import { ENVIRONMENT, type Lab, SECRETS } from './lab.ts'
 
@@ -113,10 +114,16 @@ const PATHS: ReadonlySet<string> = new Set([
   'ENCRYPTION_KEY_STORAGE_PATH',
   'ENCRYPTION_KEY_PATH',
   'ENCRYPTION_MASTER_KEY_FILE',
+  'ENCRYPTION_BACKUP_PATH',
 ])
 
-/** Its value is right whatever it is; wrong passwords have rows of their own. */
-const ANY_VALUE = 'ENCRYPTION_MASTER_PASSWORD'
+/** Their values are not looked at when Keywright is opened; wrong ones have rows of their own. */
+const ANY_VALUE: ReadonlySet<string> = new Set([
+  'ENCRYPTION_MASTER_PASSWORD',
+  'ENCRYPTION_KEY',
+  'OLD_ENCRYPTION_KEY',
+  'ENCRYPTION_QUEUE_URL',
+])
 
 /** Every variable there is, with the backend that it belongs to. */
 const variables: readonly (readonly [name: string, backend: string])[] = [
@@ -128,7 +135,7 @@ const variables: readonly (readonly [name: string, backend: string])[] = [
 
 const environment: FailingPath[] = [
   ...variables
-    .filter(([name]) => !PATHS.has(name) && name !== ANY_VALUE)
+    .filter(([name]) => !PATHS.has(name) && !ANY_VALUE.has(name))
     .map(
       ([name, backend]): FailingPath => [
         `${name} of ${backend}`,
@@ -141,6 +148,12 @@ const environment: FailingPath[] = [
           }),
       ],
     ),
+  [
+    'an old key that is no Fernet key',
+    async () => {
+      new ForeignReaders({ fernetKeys: [SECRETS.variable.value] }).named(['fernet'])
+    },
+  ],
   [
     'every variable at once',
     (lab) =>
@@ -171,6 +184,20 @@ const urls: FailingPath[] = [
     (lab) => lab.useNew({ environment: { ...ENVIRONMENT, ENCRYPTION_KEY_STORE_URL: url } }),
   ],
 ])
+
+const queues: FailingPath[] = [
+  `redis://:${login}@127.0.0.1:1/0`,
+  `rediss://user:${login}@127.0.0.1:1`,
+  `http://user:${login}@127.0.0.1`,
+  `${login}`,
+].map(
+  (redis): FailingPath => [
+    `URL of the work queue: ${redis.replace(login, '…')}`,
+    async ({ keywright }) => {
+      await (await keywright.jobs.queue({ redis })).close()
+    },
+  ],
+)
 
 const key = SECRETS.fileKey.value
 
@@ -223,5 +250,6 @@ export const SETTINGS_PATHS: readonly FailingPath[] = [
   ...rootSecrets,
   ...environment,
   ...urls,
+  ...queues,
   ...keyFiles,
 ]

@@ -330,7 +330,7 @@ describe('keys', () => {
     expect(
       (await place.keywright(['keys', 'destroy', String(id), '--override-reason', 'r', '--yes'])).err,
     ).toContain('grace period')
-    expect((await destroy()).err).toContain('--override-reason is missing')
+    expect((await destroy()).err).toContain('ERR_DESTROY_REFUSED')
     expect((await destroy('--override-reason', 'r')).err).toContain('--yes')
     const listed = await place.keywright(['keys', 'cleanup'], later)
     expect(listed.out).toContain(String(id))

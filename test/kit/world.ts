@@ -1,5 +1,6 @@
 /** Everything outside a process: one clock, one provider, one store; and processes that come and go. */
 
+import type { DataPlace } from '../../src/jobs/places.ts'
 import type { ResilienceOptions } from '../../src/resilience/options.ts'
 import { FakeClock, type ProcessClock } from './clock.ts'
 import { type AuditSink, defaultPolicy, type KeyTypePolicy, Keywright, type Policy } from './library.ts'
@@ -50,6 +51,7 @@ export interface ProcessOptions {
   readonly skewMs?: number
   readonly providers?: readonly TestProvider[]
   readonly providerTimeoutMs?: number
+  readonly places?: readonly DataPlace[]
 }
 
 export class World {
@@ -79,6 +81,7 @@ export class World {
       clock,
       providerTimeoutMs: options.providerTimeoutMs ?? 5_000,
       resilience: options.resilience ?? BARE,
+      ...(options.places === undefined ? {} : { places: options.places }),
       ...(this.#audit === undefined ? {} : { audit: this.#audit }),
     })
     this.#running.set(keywright, clock)

@@ -5,6 +5,7 @@ import { checkKeys } from '../doctor/keys.ts'
 import { checkMachine } from '../doctor/machine.ts'
 import { fixHints, type ProviderPrivileges } from '../doctor/providers.ts'
 import { checkSettings } from '../doctor/settings.ts'
+import { checkSources } from '../doctor/sources.ts'
 import { count, paint, printable, type Style } from '../text.ts'
 
 const STYLES: Readonly<Record<Finding['state'], Style>> = { ok: 'green', warning: 'yellow', failed: 'red' }
@@ -12,12 +13,13 @@ const STYLES: Readonly<Record<Finding['state'], Style>> = { ok: 'green', warning
 export async function doctor(call: Call): Promise<number> {
   const { output } = call
   const settings = await checkSettings(call)
+  const { configuration } = settings
   const findings = [
     ...(await checkMachine(call.io)),
     ...settings.findings,
-    ...(settings.configuration === undefined ? [] : await checkKeys(call, settings.configuration)),
+    ...(configuration === undefined ? [] : await checkKeys(call, configuration)),
+    ...(configuration === undefined ? [] : await checkSources(configuration)),
   ]
-  const { configuration } = settings
   const wanted = call.options.flag('fixHints') && configuration !== undefined
   const privileges = wanted ? await fixHints(configuration) : []
   const failures = findings.filter(({ state }) => state === 'failed').length

@@ -1,10 +1,10 @@
 /** `hash`: search tokens. */
 import { isUtf8 } from 'node:buffer'
-import type { NormaliserName } from '../../data/normalisers.ts'
+import type { NormaliserName } from '../../data/search/normalisers.ts'
 import { KeywrightError } from '../../errors.ts'
 import type { Call } from '../call.ts'
 import { withKeywright } from '../opened.ts'
-import { readValue } from '../values.ts'
+import { parseCount, readValue } from '../values.ts'
 
 export async function hash(call: Call): Promise<undefined> {
   const { options, output } = call
@@ -16,10 +16,13 @@ export async function hash(call: Call): Promise<undefined> {
     })
   }
   const normaliser = options.text('normaliser') as NormaliserName | undefined
+  const bits = parseCount('bits', options.text('bits'))
   const tenant = options.text('tenant')
   await withKeywright(call, async (keywright) => {
     const index = keywright.index(field, {
       ...(normaliser === undefined ? {} : { normaliser }),
+      ...(bits === undefined ? {} : { bits }),
+      slow: options.flag('slow'),
       ...(tenant === undefined ? {} : { tenant }),
     })
     const text = value.toString('utf8')

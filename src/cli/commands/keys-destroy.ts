@@ -1,5 +1,6 @@
 /** `keys revoke | destroy | cleanup`: what cannot be undone, so it asks. */
 import { KeywrightError } from '../../errors.ts'
+import type { DestroyVerdict } from '../../keys/destroy-gate.ts'
 import type { KeyInfo } from '../../keys/views.ts'
 import { type Call, wrongUse } from '../call.ts'
 import { KEY_COLUMNS, keyJson, keyRow } from '../key-view.ts'
@@ -42,44 +43,65 @@ const errorJson = (error: Error): unknown =>
 export async function destroyKey(call: Call): Promise<undefined> {
   const { io, options, output } = call
   const id = parseKeyId(call.args[0])
-  const reason = options.required(
-    'overrideReason',
-    'say how you made sure that nothing needs the data any more',
-  )
+  const given = override(call)
   await withKeywright(call, async ({ keys }) => {
     const key = await keys.describe(id)
+    const { allowed, why } = await keys.destroyable(id)
+    if (allowed) await output.note(`${nameOf(key)}: ${why}`)
+    // What stands in the way is told before anybody is asked.
+    if (!allowed && given.override === undefined) await keys.destroy(id, given)
     if (!options.flag('yes')) {
       if (!output.asks) throw notConfirmed()
       await output.note(`destroying ${nameOf(key)}: what it encrypted is lost for ever`)
       const check = (typed: string) => (typed.trim() === String(id) ? undefined : `That is not ${id}`)
       await askText(io, 'Type the key id to destroy it', { check })
     }
-    const destroyed = await keys.destroy(id, { override: { reason } })
+    const destroyed = await keys.destroy(id, given)
     await output.result(keyJson(destroyed), `destroyed: ${nameOf(destroyed)}\n`)
   })
 }
 
+function override({ options }: Call): { readonly override?: { readonly reason: string } } {
+  const reason = options.text('overrideReason')?.trim() ?? ''
+  return reason === '' ? {} : { override: { reason } }
+}
+
 export async function cleanupKeys(call: Call): Promise<undefined> {
   const { io, options, output } = call
-  const reason = options.text('overrideReason')?.trim() ?? ''
-  const dryRun = options.flag('dryRun') || reason === ''
+  const given = override(call)
   await withKeywright(call, async ({ keys }) => {
     const expired = await keys.cleanup({ dryRun: true })
-    if (!dryRun && expired.length > 0) await agree(call, `Destroy ${count(expired.length, 'key')} for ever?`)
-    const done = dryRun || expired.length === 0 ? expired : await keys.cleanup({ override: { reason } })
+    const verdicts = await Promise.all(expired.map(({ id }) => keys.destroyable(id)))
+    const kept = expired.flatMap((key, at) => {
+      const { allowed, overridable, why, hint } = verdicts[at] as DestroyVerdict
+      return allowed || (overridable && given.override !== undefined) ? [] : [{ key, why, hint }]
+    })
+    const due = expired.length - kept.length
+    const wanted = options.flag('yes') || given.override !== undefined || output.asks
+    const dryRun = options.flag('dryRun') || due === 0 || !wanted
+    if (!dryRun) await agree(call, `Destroy ${count(due, 'key')} for ever?`)
+    const done = dryRun ? expired : await keys.cleanup(given)
     const rows = done.map((key) => keyRow(key, io.now()))
     await output.result(
-      { destroyed: !dryRun, keys: done.map(keyJson) },
+      {
+        destroyed: !dryRun,
+        keys: done.map(keyJson),
+        kept: kept.map(({ key, why, hint }) => ({ id: key.id, why, hint })),
+      },
       rows.length === 0 ? '' : output.table(KEY_COLUMNS, rows),
     )
-    await output.note(cleanupNote(done.length, dryRun))
+    for (const { key, why, hint } of kept) await output.warn(`${nameOf(key)} stays: ${why}`, hint)
+    await output.note(cleanupNote(expired.length, due, dryRun))
   })
 }
 
-function cleanupNote(keys: number, dryRun: boolean): string {
-  if (keys === 0) return 'nothing to clean up: no replaced key is past its max age and grace period'
-  if (!dryRun) return `${count(keys, 'key')} destroyed`
-  return `${count(keys, 'key')} past max age and grace period; --override-reason "…" destroys ${keys === 1 ? 'it' : 'them'}`
+function cleanupNote(expired: number, due: number, dryRun: boolean): string {
+  if (expired === 0) return 'nothing to clean up: no replaced key is past its max age and grace period'
+  if (!dryRun) return `${count(due, 'key')} destroyed`
+  const past = `${count(expired, 'key')} past max age and grace period`
+  if (due === 0)
+    return `${past}; --override-reason "…" destroys ${expired === 1 ? 'it' : 'them'} all the same`
+  return `${past}, ${due} of them empty; --yes destroys ${due === 1 ? 'it' : 'them'}`
 }
 
 /** Asks at a terminal unless --yes; elsewhere --yes is needed. */

@@ -7,6 +7,7 @@ import type { Keywright } from '../../keywright.ts'
 import type { Call } from '../call.ts'
 import { withKeywright } from '../opened.ts'
 import { count, instant, span } from '../text.ts'
+import { checkCensus } from './census.ts'
 import { checkFileMode } from './files.ts'
 import { type Finding, failed, findingOf, ok, warning } from './finding.ts'
 import { checkProviders } from './providers.ts'
@@ -73,6 +74,7 @@ async function checkUse(call: Call): Promise<Finding[]> {
     return await withKeywright({ ...call, output: call.output.silenced() }, async (keywright) => [
       ...(await checkAudit(call, keywright)),
       ...(await checkRotation(call, keywright)),
+      ...(await checkCensus(call, keywright)),
     ])
   } catch (error) {
     return [findingOf('keywright', error)]

@@ -4,11 +4,14 @@ import { rmSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type OpenOptions, open } from '../../compose.ts'
+import { readPolicyDocument } from '../../config/policy-document.ts'
 import type { Keywright } from '../../keywright.ts'
+import { parseJsonText } from '../../policy/json-text.ts'
 import type { EmulatorName } from '../../testing/emulator.ts'
 import { startEmulator } from '../../testing/start.ts'
 import { wrongUse } from '../call.ts'
 import type { Print } from './print.ts'
+import type { ExamplePlace } from './retire.ts'
 
 /** As ENCRYPTION_KEY_STORAGE_BACKEND names them → their emulator. */
 const EMULATORS: Readonly<Record<string, EmulatorName>> = {
@@ -20,6 +23,8 @@ const EMULATORS: Readonly<Record<string, EmulatorName>> = {
 }
 
 interface Place {
+  /** The table that is made in a folder, as a place of ciphertexts. */
+  readonly placeIn: (folder: string) => ExamplePlace
   readonly folder: string
   readonly print: Print
   /** Runs `undo`, which must not wait, when the program is interrupted before `done`. */
@@ -29,6 +34,7 @@ interface Place {
 /** An open Keywright, and what has to be said and done after it was closed. */
 export interface Opened {
   readonly kw: Keywright
+  readonly example: ExamplePlace
   /** Everything is made in here. */
   readonly folder: string
   /** Resolves to where things are now. */
@@ -37,7 +43,7 @@ export interface Opened {
 
 /** Throws ERR_ARGUMENT_INVALID for a backend that the quickstart does not know. */
 export async function openQuickstart(place: Place, backend: string): Promise<Opened> {
-  if (backend === 'file') return openFile(place.folder)
+  if (backend === 'file') return openFile(place)
   const name = EMULATORS[backend] ?? Object.values(EMULATORS).find((one) => one === backend)
   if (name !== undefined) return openOnEmulator(place, name)
   throw wrongUse(
@@ -46,17 +52,20 @@ export async function openQuickstart(place: Place, backend: string): Promise<Ope
   )
 }
 
-const common = (folder: string): OpenOptions => ({
+const common = async (folder: string, example: ExamplePlace): Promise<OpenOptions> => ({
+  config: await policyOfDemonstration(),
+  places: [example],
   storeUrl: `sqlite:${join(folder, 'keys.db')}`,
   audit: join(folder, 'audit.jsonl'),
   create: true,
   actor: 'quickstart',
 })
 
-async function openFile(folder: string): Promise<Opened> {
+async function openFile({ folder, placeIn }: Place): Promise<Opened> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
+  const example = placeIn(folder)
   const kw = await open({
-    ...common(folder),
+    ...(await common(folder, example)),
     backend: 'file',
     path: join(folder, 'master.keys'),
     masterKey: await rootKey(join(folder, 'root.key')),
@@ -64,12 +73,12 @@ async function openFile(folder: string): Promise<Opened> {
   })
   const end = async (): Promise<string> =>
     `everything is in ${folder}/ (root.key opens it: delete the folder to start over)`
-  return { kw, folder, end }
+  return { kw, example, folder, end }
 }
 
 /** In a folder of its own: what is in it opens as long as the emulator runs, and goes with it. */
 async function openOnEmulator(
-  { folder: parent, print, onInterrupt }: Place,
+  { folder: parent, placeIn, print, onInterrupt }: Place,
   name: EmulatorName,
 ): Promise<Opened> {
   const emulator = await startEmulator(name)
@@ -88,17 +97,26 @@ async function openOnEmulator(
     folder = await mkdtemp(join(parent, `${name}-`))
     const made = folder
     const interrupt = onInterrupt(() => rmSync(made, { recursive: true, force: true }))
-    const kw = await open({ ...common(made), environment: emulator.env })
+    const example = placeIn(made)
+    const kw = await open({ ...(await common(made, example)), environment: emulator.env })
     const end = async (): Promise<string> => {
       await clear()
       interrupt.done()
       return `${emulator.server} has ended and its master key with it; what was made in ${made}/ was removed`
     }
-    return { kw, folder: made, end }
+    return { kw, example, folder: made, end }
   } catch (error) {
     await clear()
     throw error
   }
+}
+
+/** The policy document of this folder, if there is one, without grace: the demonstration ends with a destroyed key. */
+async function policyOfDemonstration(): Promise<object> {
+  const document = await readPolicyDocument(undefined, undefined)
+  const stated: unknown = document?.text === undefined ? {} : parseJsonText(document.text, document.path)
+  const members = typeof stated === 'object' && stated !== null ? (stated as Record<string, object>) : {}
+  return { ...members, defaults: { ...members['defaults'], grace: '0s' } }
 }
 
 const isSecret = (variable: string): boolean => /TOKEN|SECRET|MASTER_KEY|REDIS_URL|STORE_URL/.test(variable)

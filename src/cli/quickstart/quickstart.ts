@@ -5,16 +5,17 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import type { BlindIndex } from '../../data/blind-index.ts'
 import { inspect } from '../../data/inspect.ts'
 import type { RecordCodec } from '../../data/records.ts'
+import type { BlindIndex } from '../../data/search/blind-index.ts'
 import { KeywrightError } from '../../errors.ts'
 import type { Keywright } from '../../keywright.ts'
 import { type CsvRow, readCsv } from '../records/csv.ts'
 import { utf8Text } from '../records/utf8.ts'
 import { type ColumnChoice, chooseColumns, chooseSearchColumn } from './columns.ts'
-import { openQuickstart } from './opening.ts'
+import { type Opened, openQuickstart } from './opening.ts'
 import { clip, keyTable, type Print, printChoices, printRows } from './print.ts'
+import { ExamplePlace, retireOldKeys } from './retire.ts'
 import { ExampleTable, type Row } from './table.ts'
 
 const SHOWN_ROWS = 3
@@ -61,14 +62,16 @@ export async function quickstart(options: QuickstartOptions): Promise<void> {
   const { csv, folder, print, onInterrupt = () => ({ done: () => undefined }) } = options
   const started = performance.now()
   const columns = await readHeader(csv)
-  const opened = await openQuickstart({ folder, print, onInterrupt }, options.backend ?? 'file')
+  const name = tableName(csv)
+  const placeIn = (made: string): ExamplePlace => new ExamplePlace(join(made, 'app.db'), name)
+  const opened = await openQuickstart({ folder, print, onInterrupt, placeIn }, options.backend ?? 'file')
   const { kw } = opened
   let ended: string | undefined
   try {
     const { DatabaseSync } = await import('node:sqlite')
     const database = new DatabaseSync(join(opened.folder, 'app.db'))
     try {
-      await runAll(kw, database, columns, options)
+      await runAll(opened, database, columns, options)
     } finally {
       database.close()
     }
@@ -81,15 +84,18 @@ export async function quickstart(options: QuickstartOptions): Promise<void> {
   await printNext(print)
 }
 
+const tableName = (csv: string): string => basename(csv).replace(/\.[^.]*$/, '')
+
 async function runAll(
-  kw: Keywright,
+  { example, kw }: Opened,
   database: DatabaseSync,
   columns: readonly string[],
   options: QuickstartOptions,
 ): Promise<void> {
   const { csv, print } = options
-  const name = basename(csv).replace(/\.[^.]*$/, '')
+  const name = tableName(csv)
   const choices = chooseColumns(kw.policy, name, columns, options.fields)
+  example.choose(choices)
   const search = chooseSearchColumn(choices, options.search)
   const table = new ExampleTable(database, name, columns, search)
   const records = kw.records({ table: name, row: 'row_number', fields: fieldsOf(choices) })
@@ -100,7 +106,9 @@ async function runAll(
   await encryptRows(place, count)
   await compare(place, csv)
   await searchRow(place)
-  await rotate(place)
+  const keyType = await rotate(place)
+  await retireOldKeys(kw, keyType, print)
+  await compare(place, csv)
   await showKeys(place)
 }
 
@@ -228,7 +236,8 @@ async function searchRow({ index, print, records, search, table }: Place): Promi
     await print.line(`row ${row.row_number}: ${clip(records.decryptSync(row)[search] ?? '', 50)}`)
 }
 
-async function rotate({ choices, index, kw, print, records, search, table }: Place): Promise<void> {
+/** Resolves to the key type that was rotated. */
+async function rotate({ choices, index, kw, print, records, search, table }: Place): Promise<string> {
   const keyType = choices.find(({ column }) => column === search)?.keyType ?? 'pii'
   const [old] = table.first(1)
   await kw.keys.rotate(keyType, { now: true, force: true, reason: 'quickstart' })
@@ -239,7 +248,7 @@ async function rotate({ choices, index, kw, print, records, search, table }: Pla
     return { row: records.encryptSync(row), token }
   })
   const newest = table.get(added)
-  if (old === undefined || newest === undefined) return
+  if (old === undefined || newest === undefined) return keyType
   await print.step(`rotated ${keyType}: old rows still open, new ones use the new key`)
   for (const row of [old, newest]) {
     const value = records.decryptSync(row)[search] ?? ''
@@ -248,6 +257,7 @@ async function rotate({ choices, index, kw, print, records, search, table }: Pla
     )
   }
   await print.line(`(row ${added} was added after the rotation)`)
+  return keyType
 }
 
 function keyIdOf(value: string | null | undefined): string {

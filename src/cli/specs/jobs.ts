@@ -22,9 +22,9 @@ export const jobSpecs: readonly CommandSpec[] = [
     name: 'move',
     summary: 'move data keys from one provider to another while applications use them',
     details:
-      'Each key gets a wrap by the new provider, which must give it back; then the new wrap is preferred; after a\n' +
-      'window the old one is removed. Data stays as it is. It may be stopped or killed at any point and run again,\n' +
-      'and be rolled back until the last step. Exit code 1 unless it went as far as it was to go; a window that is\n' +
+      'Each key gets a wrap by the new provider, which must give it back; then the new wrap is preferred; after a ' +
+      'window the old one is removed. Data stays as it is. It may be stopped or killed at any point and run again, ' +
+      'and be rolled back until the last step. Exit code 1 unless it went as far as it was to go; a window that is ' +
       'not over yet is no failure.',
     options: [
       { flags: '--from <provider>', description: 'the provider that wraps the keys now' },

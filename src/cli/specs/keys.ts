@@ -86,20 +86,27 @@ const keys: readonly CommandSpec[] = [
   },
   {
     name: 'cleanup',
-    summary: 'list keys that are past max age and grace; with --override-reason destroy them',
+    summary: 'destroy keys that are past max age and grace and that the census found empty',
+    details:
+      'Lists them, and what is missing for each that stays; asks before it destroys any. --override-reason is needed ' +
+      'only where the census does not show that a key is empty.',
     options: [OVERRIDE, { flags: '--dry-run', description: 'only list, whatever else is given' }, YES],
     examples: [
-      ['keywright keys cleanup', 'only lists'],
-      ['keywright keys cleanup --override-reason "all rows re-encrypted on 1 May"', 'destroys them'],
+      ['keywright keys cleanup --dry-run', 'only lists'],
+      ['keywright keys cleanup --yes', 'destroys those that are empty'],
     ],
     load: async () => (await import('../commands/keys-destroy.ts')).cleanupKeys,
   },
   {
     name: 'destroy <id>',
     summary: 'destroy a key: what it encrypted is lost for ever',
+    details:
+      'The key must have been replaced, its grace period be over, and the census have found nothing under it for as ' +
+      'long. What is missing is told with the command that does it; --override-reason goes on without a census.',
     options: [OVERRIDE, YES],
     examples: [
-      ['keywright keys destroy 2130706433 --override-reason "table dropped"', 'asks for the id once more'],
+      ['keywright keys destroy 2130706433', 'asks for the id once more'],
+      ['keywright keys destroy 2130706433 --override-reason "table dropped"', 'without a census'],
     ],
     load: async () => (await import('../commands/keys-destroy.ts')).destroyKey,
   },

@@ -7,8 +7,9 @@ export const setupSpecs: readonly CommandSpec[] = [
     summary: 'run the main job on a CSV file, in a folder of its own',
     details:
       'Puts the file into a SQLite table, encrypts the columns that the default policy claims and says why, reads ' +
-      'everything back, finds a row by a search token, rotates a key and verifies the audit log. Without a file it ' +
-      'takes the example that comes with the package. Touches nothing outside its folder. With --backend it starts ' +
+      'everything back, finds a row by a search token, rotates a key, re-encrypts, counts what is left under the old ' +
+      'key, destroys it, reads everything back again and verifies the audit log. Without a file it takes the example ' +
+      'that comes with the package. Touches nothing outside its folder. With --backend it starts ' +
       'the emulator of that backend (a container, or a program of this machine), and ends it afterwards.',
     options: [
       {
