@@ -10,6 +10,9 @@ const QUESTIONS = {
   start: () => import('./start.ts'),
   'provider-calls': () => import('./provider-calls.ts'),
   providers: () => import('./providers.ts'),
+  reencrypt: () => import('./reencrypt.ts'),
+  files: () => import('./files.ts'),
+  'files-memory': () => import('./files-memory.ts'),
   rivals: () => import('./rivals.ts'),
 } as const satisfies Record<string, () => Promise<{ run(): Promise<void> }>>
 

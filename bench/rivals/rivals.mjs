@@ -115,6 +115,20 @@ async function awsEncryptionSdk(cached) {
   }
 }
 
+/** Streams of the AWS Encryption SDK under a raw AES key, for files. */
+export async function awsEncryptStream() {
+  const sdk = await import('@aws-crypto/client-node')
+  const client = sdk.buildClient(sdk.CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT)
+  const keyring = new sdk.RawAesKeyringNode({
+    keyName: 'bench',
+    keyNamespace: 'keywright',
+    unencryptedMasterKey: randomBytes(32),
+    wrappingSuite: sdk.RawAesWrappingSuiteIdentifier.AES256_GCM_IV12_TAG16_NO_PADDING,
+  })
+  const suiteId = sdk.AlgorithmSuiteIdentifier.ALG_AES256_GCM_IV12_TAG16_HKDF_SHA512_COMMIT_KEY
+  return () => client.encryptStream(keyring, { suiteId, encryptionContext: CONTEXT, frameLength: 65_536 })
+}
+
 async function sodium() {
   const { default: library } = await import('sodium-native')
   const NONCE = library.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES

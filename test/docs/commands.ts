@@ -111,6 +111,7 @@ function problemOfArguments(
   const values: string[] = []
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
     if (word === '…') continue
+    if (word === '--') break // what stands behind it is another program's
     if (!word.startsWith('-') || word === '-') {
       values.push(word)
       continue

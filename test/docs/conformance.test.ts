@@ -1,7 +1,8 @@
 /** docs/conformance.md is written by `npm run conformance`: it has the tests and the backends that there are. */
 import { describe, expect, it } from 'vitest'
 import { BACKENDS } from '../../providers/index.ts'
-import { providerCases, storeCases } from '../../src/testing/index.ts'
+import { SOURCES } from '../../sources/index.ts'
+import { providerCases, sourceCases, storeCases } from '../../src/testing/index.ts'
 import { STORES } from '../../stores/index.ts'
 import { documentText } from './examples.ts'
 
@@ -50,6 +51,7 @@ describe.each([
     backends: Object.values(BACKENDS).map(({ name }) => name),
   },
   { heading: 'Stores', cases: storeCases(), backends: [...storeNames()] },
+  { heading: 'Sources', cases: sourceCases(), backends: [...Object.keys(SOURCES), 'memory'] },
 ])('docs/conformance.md: $heading', ({ backends, cases, heading }) => {
   const { columns, reasons, rows } = sectionOf(heading)
 

@@ -44,6 +44,19 @@ export interface RecordExample {
   readonly wrapContext: string
 }
 
+export interface FileExample {
+  readonly name: string
+  readonly keyId: number
+  readonly context: Context
+  readonly header: string
+  readonly fileKey: string
+  readonly salt: string
+  readonly noncePrefix: string
+  readonly segmentKey: string
+  readonly file: string
+  readonly path?: string
+}
+
 /** Every example by name. */
 export interface Examples {
   readonly contexts: { readonly contexts: readonly { context: Context; canonical: string; hex: string }[] }
@@ -69,8 +82,10 @@ export interface Examples {
     readonly keyId: number
     readonly field: string
     readonly tokens: readonly {
-      normaliser: 'exact' | 'lower' | 'email' | 'digits'
+      normaliser: 'exact' | 'lower' | 'email' | 'email_domain' | 'digits' | 'last4'
       value: string
+      bits?: number
+      slow?: string
       normalised: string
       input: string
       token: string
@@ -103,6 +118,7 @@ export interface Examples {
   }
   readonly keyset: { readonly json: string; readonly binary: string }
   readonly 'encrypted-keyset': { readonly json: string; readonly binary: string }
+  readonly files: { readonly plaintext: string; readonly files: readonly FileExample[] }
   readonly 'audit-log': { readonly lines: readonly string[]; readonly head: string }
   readonly 'pruned-audit-log': { readonly lines: readonly string[]; readonly head: string; macInput: string }
 }

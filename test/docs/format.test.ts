@@ -1,6 +1,6 @@
 /** Every example of docs/format.md, checked by a reader that shares no code with the library. */
 
-import { createHash } from 'node:crypto'
+import crypto, { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -21,6 +21,7 @@ import {
   recordMac,
   sealingKey,
   searchToken,
+  stretched,
   unwrap,
   valueBytes,
   type Wrap,
@@ -106,12 +107,26 @@ describe('3 and 4: values', () => {
 describe('5: search tokens', () => {
   const { field, keyId, keyring, tokens } = examples.tokens
 
-  it.each(tokens)('$normaliser of $value', ({ input, normalised, normaliser, token, value }) => {
-    expect(normalise(normaliser, value)).toBe(normalised)
-    const members = { field, keyring, normaliser, value: normalised }
-    expect(canonical(members)).toBe(input)
-    expect(searchToken(keyOf(keyId), keyId, members)).toBe(token)
-  })
+  // Argon2 came with Node 24.7.
+  const readable = tokens.filter(({ slow }) => slow === undefined || typeof crypto.argon2 === 'function')
+
+  it.each(readable)(
+    '$normaliser of $value',
+    ({ bits, input, normalised, normaliser, slow, token, value }) => {
+      expect(normalise(normaliser, value)).toBe(normalised)
+      const plain = {
+        field,
+        keyring,
+        normaliser,
+        value: normalised,
+        ...(bits === undefined ? {} : { bits: String(bits) }),
+        ...(slow === undefined ? {} : { slow }),
+      }
+      const members = slow === undefined ? plain : { ...plain, value: stretched(keyOf(keyId), plain) }
+      expect(canonical(members)).toBe(input)
+      expect(searchToken(keyOf(keyId), keyId, members)).toBe(token)
+    },
+  )
 })
 
 describe('6: key records', () => {

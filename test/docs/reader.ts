@@ -130,12 +130,15 @@ export function normalise(normaliser: string, value: string): string {
   const lower = (text: string): string => text.normalize('NFKC').trim().toLowerCase().normalize('NFKC')
   if (normaliser === 'exact') return value.normalize('NFC')
   if (normaliser === 'lower') return lower(value)
-  if (normaliser === 'digits') return value.normalize('NFKC').replace(/[^0-9]/g, '')
-  if (normaliser !== 'email') return fail('an unknown normaliser')
+  const digits = value.normalize('NFKC').replace(/[^0-9]/g, '')
+  if (normaliser === 'digits') return digits
+  if (normaliser === 'last4') return digits.slice(-4)
   const address = lower(value)
   const at = address.lastIndexOf('@')
   const domain = at < 0 ? '' : domainToASCII(address.slice(at + 1))
-  return domain === '' ? address : `${address.slice(0, at)}@${domain}`
+  const email = domain === '' ? address : `${address.slice(0, at)}@${domain}`
+  if (normaliser === 'email_domain') return at < 0 ? '' : email.slice(email.lastIndexOf('@') + 1)
+  return normaliser === 'email' ? email : fail('an unknown normaliser')
 }
 
 export interface TokenInput {
@@ -143,12 +146,28 @@ export interface TokenInput {
   readonly keyring: string
   readonly normaliser: string
   readonly value: string
+  readonly bits?: string
+  readonly slow?: string
 }
 
-/** 5: the search token of a normalised value. */
+/** 5: the value as it stands in the input of a slow token. */
+export function stretched(key: Uint8Array, { value, ...about }: TokenInput): string {
+  const cost = /^argon2id,m=(\d+),t=(\d+),p=(\d+)$/.exec(about.slow ?? '') ?? fail('an unknown hash')
+  const [memory, passes, parallelism] = cost.slice(1).map(Number) as [number, number, number]
+  const nonce = hmac(key, canonical({ ...about, salt: 'argon2id' })).subarray(0, 16)
+  const message = Buffer.from(value)
+  const parameters = { memory, message, nonce, parallelism, passes, tagLength: 32 }
+  return Buffer.from(argon2Sync('argon2id', parameters)).toString('base64url')
+}
+
+/** 5: the search token of an input. */
 export function searchToken(key: Uint8Array, keyId: number, input: TokenInput): string {
   const output = hmac(key, canonical({ ...input }))
-  return `kwi1.${Buffer.concat([uint32(keyId), output]).toString('base64url')}`
+  const bits = Number(input.bits ?? 256)
+  const kept = Buffer.from(output.subarray(0, Math.ceil(bits / 8)))
+  const unused = kept.length * 8 - bits
+  kept.writeUInt8((kept.readUInt8(kept.length - 1) >> unused) << unused, kept.length - 1)
+  return `kwi1.${Buffer.concat([uint32(keyId), kept]).toString('base64url')}`
 }
 
 /** 6.1: a key derived from a data key. */
