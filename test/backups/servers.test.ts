@@ -36,6 +36,8 @@ describe.skipIf(database.skip)(`PostgreSQL ${database.skip ?? ''}`, () => {
   beforeAll(async () => {
     server = await postgres.start()
     pool = new pg.Pool({ connectionString: server.adminUrl })
+    // The pool does not wait for its connections to close: the server may end first and tell them so.
+    pool.on('connect', (client) => client.on('error', () => undefined))
     await pool.query('CREATE TABLE people (id int PRIMARY KEY, name text)')
     await pool.query("INSERT INTO people SELECT n, 'person ' || n FROM generate_series(1, 20000) n")
     await pool.query('CREATE DATABASE restored')
