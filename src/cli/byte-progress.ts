@@ -2,9 +2,8 @@
 import { formatSize } from '../policy/size.ts'
 import type { Output } from './output.ts'
 import { Cadence } from './progress.ts'
+import { barOf } from './progress-bar.ts'
 import { span } from './text.ts'
-
-const WIDTH = 20
 
 export interface ByteAdvance {
   readonly bytes: number
@@ -17,10 +16,8 @@ export interface ByteAdvance {
 export function byteText({ bytes, total, rate }: ByteAdvance): string {
   const speed = `${formatSize(Math.round(rate))}/s`
   if (total === undefined) return `${formatSize(bytes)}, ${speed}`
-  const filled = Math.min(WIDTH, Math.floor((bytes / Math.max(total, 1)) * WIDTH))
-  const bar = '█'.repeat(filled) + '░'.repeat(WIDTH - filled)
   const left = rate > 0 ? `, ${span((Math.max(0, total - bytes) / rate) * 1000)} left` : ''
-  return `${bar}  ${formatSize(bytes)} of ${formatSize(total)}, ${speed}${left}`
+  return `${barOf(bytes, total)}  ${formatSize(bytes)} of ${formatSize(total)}, ${speed}${left}`
 }
 
 /** Tells progress as often as people want it; with --json an object a second. */

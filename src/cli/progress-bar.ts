@@ -20,11 +20,15 @@ export function progressText({ title, done, total, noun, rate, etaMs }: Advance)
   const name = title === undefined ? '' : `${title}  `
   const speed = `${number(rate)}/s`
   if (total === undefined) return `${name}${number(done)} ${noun}, ${speed}`
-  const filled = Math.min(WIDTH, Math.floor((done / Math.max(total, 1)) * WIDTH))
-  const bar = '█'.repeat(filled) + '░'.repeat(WIDTH - filled)
   const left = etaMs ?? (rate > 0 ? (Math.max(0, total - done) / rate) * 1000 : undefined)
   const when = left === undefined ? '' : `, ${span(left)} left`
-  return `${name}${bar}  ${number(done)} of ${number(total)} ${noun}, ${speed}${when}`
+  return `${name}${barOf(done, total)}  ${number(done)} of ${number(total)} ${noun}, ${speed}${when}`
+}
+
+/** '██████░░░░' */
+export function barOf(done: number, total: number): string {
+  const filled = Math.min(WIDTH, Math.floor((done / Math.max(total, 1)) * WIDTH))
+  return '█'.repeat(filled) + '░'.repeat(WIDTH - filled)
 }
 
 const number = (value: number): string => Math.round(value).toLocaleString('en-US')

@@ -55,6 +55,8 @@ export class ReindexTask implements ValueTask {
   readonly counts: readonly string[]
   readonly digest: string
   readonly #columns: readonly Column[]
+  /** Where each of `writes` stands in `reads`. */
+  readonly #writesAt: readonly number[]
   readonly #services: Pick<KeyServices, 'policy' | 'store'>
   readonly #rings: Keyrings
   readonly #owners: KeyOwners
@@ -68,6 +70,7 @@ export class ReindexTask implements ValueTask {
     assertDistinct(place.name, [...columns, ...tokens])
     this.reads = [...new Set([...bound.reads, ...tokens])]
     this.writes = [...columns, ...tokens]
+    this.#writesAt = this.writes.map((name) => this.reads.indexOf(name))
     this.counts = tokens
     this.digest = digestFor(place, bound.columns)
     this.#services = services
@@ -95,7 +98,7 @@ export class ReindexTask implements ValueTask {
   }
 
   async #transform(row: SourceRow): Promise<RowResult> {
-    const to = this.writes.map((name) => row.values[this.reads.indexOf(name)] as SourceValue)
+    const to = this.#writesAt.map((at) => row.values[at] as SourceValue)
     const outcomes: ValueOutcome[] = []
     const failures: (string | undefined)[] = []
     for (const { bound, tokens } of this.#columns) {
