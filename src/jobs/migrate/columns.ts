@@ -2,7 +2,6 @@
 
 import type { FieldType } from '../../data/codecs.ts'
 import { BlindIndex } from '../../data/search/blind-index.ts'
-import { KeywrightError } from '../../errors.ts'
 import type { Keyrings } from '../../keys/keyrings.ts'
 import type { KeyServices } from '../../keys/services.ts'
 import { BLIND_INDEX } from '../../policy/defaults.ts'
@@ -10,7 +9,7 @@ import { keyringFor } from '../../policy/evaluate.ts'
 import { parseKeyring } from '../../policy/keyring-name.ts'
 import type { SourceDescription, SourceRow } from '../../source.ts'
 import type { IndexBinding } from '../places.ts'
-import { type BoundColumn, type BoundKeyring, bindColumns } from '../values/binding.ts'
+import { assertDistinct, type BoundColumn, type BoundKeyring, bindColumns } from '../values/binding.ts'
 import type { ChosenPlace } from './request.ts'
 
 /** Tenants whose index is remembered; then all are forgotten and made again. */
@@ -97,15 +96,6 @@ export function migratedColumns(
   const tokens = migrated.flatMap((column) => column.tokens.map(({ name }) => name))
   assertDistinct(place.name, [...columns, ...tokens])
   return { reads: [...new Set([...bound.reads, ...tokens])], columns: migrated }
-}
-
-function assertDistinct(place: string, names: readonly string[]): void {
-  const twice = names.find((name, at) => names.indexOf(name) !== at)
-  if (twice === undefined) return
-  throw new KeywrightError('ERR_CONFIG_INVALID', `column "${twice}" of "${place}" is declared twice`, {
-    hint: 'each index has a column of its own, beside the encrypted one',
-    details: { place, column: twice },
-  })
 }
 
 /** The keyring and AAD of a value that is to be sealed or opened. Throws what is wrong with its row or tenant. */

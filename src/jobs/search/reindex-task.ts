@@ -14,7 +14,7 @@ import { parseKeyring } from '../../policy/keyring-name.ts'
 import type { SourceRow, SourceValue } from '../../source.ts'
 import { digestOf } from '../digest.ts'
 import type { IndexBinding, RowsPlace } from '../places.ts'
-import { type BoundColumn, type BoundKeyring, bindColumns } from '../values/binding.ts'
+import { assertDistinct, type BoundColumn, type BoundKeyring, bindColumns } from '../values/binding.ts'
 import { KeyOwners } from '../values/key-owners.ts'
 import { FOREIGN, keyIdIn } from '../values/prefix.ts'
 import type { RowResult, ValueOutcome, ValueTask } from '../values/task.ts'
@@ -192,15 +192,6 @@ type MadeTokens = (index: number, before: SourceValue) => MadeToken
 /** The token of a value that is not there any more tells of the value that was. */
 const cleared = (_index: number, before: SourceValue): MadeToken =>
   before === null ? { outcome: 'empty' } : { outcome: 'done', token: null }
-
-function assertDistinct(place: string, names: readonly string[]): void {
-  const twice = names.find((name, at) => names.indexOf(name) !== at)
-  if (twice === undefined) return
-  throw new KeywrightError('ERR_CONFIG_INVALID', `column "${twice}" of "${place}" is declared twice`, {
-    hint: 'each index has a column of its own, beside the encrypted one',
-    details: { place, column: twice },
-  })
-}
 
 /** All that decides which tokens are made, but for the keys that happen to be active. */
 function digestFor(place: Pick<RowsPlace, 'name' | 'table'>, columns: readonly BoundColumn[]): string {

@@ -64,6 +64,16 @@ export function bindColumns(
   return { reads, columns }
 }
 
+/** Asserts that no column stands for two things: an encrypted one and tokens, or two kinds of tokens. Throws ERR_CONFIG_INVALID. */
+export function assertDistinct(place: string, names: readonly string[]): void {
+  const twice = names.find((name, at) => names.indexOf(name) !== at)
+  if (twice === undefined) return
+  throw new KeywrightError('ERR_CONFIG_INVALID', `column "${twice}" of "${place}" is declared twice`, {
+    hint: 'each index has a column of its own, beside the encrypted one',
+    details: { place, column: twice },
+  })
+}
+
 /** The key type of a column. Throws ERR_FIELD_UNMATCHED and ERR_KEY_TYPE_UNKNOWN. */
 export function keyTypeOf(
   policy: Policy,
